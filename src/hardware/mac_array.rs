@@ -1,0 +1,203 @@
+//! The matrix unit of one core: how many cycles a product takes on it, padding, fill and preload included.
+//!
+//! Which operand is held still is the mapper's choice per product, not a property of the array: see [`Stationary`].
+
+use crate::units::{Cycles, Dtype, round_up};
+
+/// Multiply–accumulates per cycle of one core by operand type.
+pub type MacRates = Vec<(Dtype, u64)>;
+
+/// How a systolic array holds its operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dataflow {
+    /// One operand is preloaded and stays; the other streams past it.
+    WeightStationary,
+    /// Outputs stay; both operands stream.
+    OutputStationary,
+}
+
+/// The matrix unit of one core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MacArray {
+    /// Unlimited and free.
+    Ideal,
+    /// `count` systolic arrays of `rows` × `columns`.
+    Systolic {
+        /// Rows: the reduction dimension (weight-stationary) or the left operand's rows (output-stationary).
+        rows: u64,
+        /// Columns: the right operand's columns.
+        columns: u64,
+        /// Arrays in the core.
+        count: u64,
+        /// Dataflow.
+        dataflow: Dataflow,
+        /// Multiply–accumulates per cycle of all arrays of the core, by type.
+        macs_per_cycle: MacRates,
+    },
+    /// Tensor-core-like units with a granularity on each dimension.
+    DotProduct {
+        /// Rows of the left operand that an instruction takes.
+        m: u64,
+        /// Columns of the right operand.
+        n: u64,
+        /// Reduction length.
+        k: u64,
+        /// Pipeline depth in cycles, paid once a product.
+        latency: u64,
+        /// Multiply–accumulates per cycle of the core, by type.
+        macs_per_cycle: MacRates,
+    },
+}
+
+/// Which operand of (m×k)·(k×n) is held: stationary on a systolic array, or laid on the wide side (m) of a dot-product unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stationary {
+    /// The right operand, k×n: its columns on the array's columns; the left one streams, m rows of it.
+    Right,
+    /// The left operand: the product is computed transposed.
+    Left,
+}
+
+impl Stationary {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Right, Self::Left];
+}
+
+/// `repeats` independent products (m×k)·(k×n).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Product {
+    /// Independent products of this shape.
+    pub repeats: u64,
+    /// Rows of the left operand.
+    pub m: u64,
+    /// Reduction length.
+    pub k: u64,
+    /// Columns of the right operand.
+    pub n: u64,
+}
+
+impl Product {
+    /// Multiply–accumulates without padding.
+    #[must_use]
+    pub const fn macs(&self) -> u64 {
+        self.repeats * self.m * self.k * self.n
+    }
+}
+
+/// What a product asks of the array.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ArrayWork {
+    /// Cycles in which the streaming port (or the dot-product unit) is busy.
+    pub stream: Cycles,
+    /// Cycles in which the preload port is busy; preloads are double-buffered under streaming.
+    pub preload: Cycles,
+    /// Cycles from the last operand to the last result.
+    pub fill: Cycles,
+    /// Multiply–accumulate slots spent, padding included.
+    pub mac_slots: u64,
+}
+
+/// The type that an operand of `dtype` is computed in: itself, or the next wider one that the machine has a rate for.
+fn rate_for(rates: &MacRates, dtype: Dtype) -> Option<u64> {
+    rates
+        .iter()
+        .filter(|(d, _)| d.bits() >= dtype.bits())
+        .min_by_key(|(d, _)| (d.bits(), *d != dtype))
+        .map(|&(_, rate)| rate)
+}
+
+impl MacArray {
+    /// Multiply–accumulates per cycle of one core for `dtype`, or for the next wider type it has; `None` on an ideal array.
+    /// Zero where it can compute no type as wide: such a configuration is refused before it is timed.
+    #[must_use]
+    pub fn macs_per_cycle(&self, dtype: Dtype) -> Option<u64> {
+        match self {
+            Self::Ideal => None,
+            Self::Systolic { macs_per_cycle, .. } | Self::DotProduct { macs_per_cycle, .. } => {
+                Some(rate_for(macs_per_cycle, dtype).unwrap_or(0))
+            }
+        }
+    }
+
+    /// Whether operands of `dtype` can be computed at all.
+    #[must_use]
+    pub fn supports(&self, dtype: Dtype) -> bool {
+        self.macs_per_cycle(dtype) != Some(0)
+    }
+
+    /// The orientations in which a product can take different time.
+    #[must_use]
+    pub fn orientations(&self) -> &'static [Stationary] {
+        match self {
+            Self::Ideal => &[Stationary::Right],
+            _ => &Stationary::BOTH,
+        }
+    }
+
+    /// Cycles of `product` on one core with `held` stationary.
+    ///
+    /// Weight-stationary, per (rows×columns) tile of the held operand: the other operand's rows stream past in as many cycles, the
+    /// next tile's preload takes `rows` cycles on a port of its own. Output-stationary: k cycles a tile of outputs. Dot-product: each
+    /// dimension padded to its granularity. Arrays of a core share the tiles, and where tiles are fewer than arrays, the rows.
+    #[must_use]
+    pub fn work(&self, product: Product, held: Stationary, dtype: Dtype) -> ArrayWork {
+        let Product { repeats, k, .. } = product;
+        let (m, n) = match held {
+            Stationary::Right => (product.m, product.n),
+            Stationary::Left => (product.n, product.m),
+        };
+        if product.macs() == 0 {
+            return ArrayWork::default();
+        }
+        match self {
+            Self::Ideal => ArrayWork { mac_slots: product.macs(), ..ArrayWork::default() },
+            Self::DotProduct { m: gm, n: gn, k: gk, latency, macs_per_cycle } => {
+                // The held operand lies on m: tokens or weights on the wide side, queries on the narrow one.
+                let padded = repeats * round_up(n, *gm) * round_up(k, *gk) * round_up(m, *gn);
+                let rate = rate_for(macs_per_cycle, dtype).unwrap_or(1);
+                ArrayWork {
+                    stream: Cycles(padded.div_ceil(rate)),
+                    preload: Cycles(0),
+                    fill: Cycles(*latency),
+                    mac_slots: padded,
+                }
+            }
+            Self::Systolic { rows, columns, count, dataflow, macs_per_cycle } => {
+                let native = rows * columns * count;
+                let rate = rate_for(macs_per_cycle, dtype).unwrap_or(1);
+                // Narrow operands run `rate / native` times faster through the same array.
+                let scale = |cycles: u64| Cycles((cycles as u128 * native as u128).div_ceil(rate as u128) as u64);
+                let fill = Cycles(rows + columns);
+                match dataflow {
+                    Dataflow::WeightStationary => {
+                        let tiles = repeats * k.div_ceil(*rows) * n.div_ceil(*columns);
+                        let (per_array, stream_rows) = share(tiles, m, *count);
+                        ArrayWork {
+                            stream: scale(per_array * stream_rows),
+                            preload: scale(per_array * rows),
+                            fill,
+                            mac_slots: tiles * rows * columns * m,
+                        }
+                    }
+                    Dataflow::OutputStationary => {
+                        let tiles = repeats * m.div_ceil(*rows) * n.div_ceil(*columns);
+                        let (per_array, depth) = share(tiles, k, *count);
+                        ArrayWork {
+                            stream: scale(per_array * depth),
+                            preload: Cycles(0),
+                            fill,
+                            mac_slots: tiles * rows * columns * k,
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Deals `tiles`, each with `length` rows to stream, to `arrays`: tiles per array, and rows per tile and array.
+const fn share(tiles: u64, length: u64, arrays: u64) -> (u64, u64) {
+    if tiles >= arrays { (tiles.div_ceil(arrays), length) } else { (1, length.div_ceil(arrays / tiles)) }
+}

@@ -1,0 +1,14 @@
+//! slimsim answers one question for any machine an architect can write down: on this accelerator, for this model and this
+//! traffic, does keeping only part of the attention cache and recomputing the rest beat keeping K and V?
+//!
+//! Modules stand in import order: each imports only from those before it (`tests/structure.rs` holds the order).
+
+pub mod units;
+
+pub mod model;
+
+pub mod hardware;
+
+pub mod ledger;
+
+pub mod step;

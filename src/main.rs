@@ -1,0 +1,3 @@
+//! The `slimsim` command.
+
+fn main() {}

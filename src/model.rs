@@ -1,0 +1,177 @@
+//! A language model as the simulator sees it: the shapes that decide bytes and FLOPs.
+//!
+//! A model is data, a TOML file with its source; this module holds the validated form. How its attention is cached
+//! and computed belongs to [`crate::attention`], what a step must compute to [`crate::workload`].
+
+use serde::Serialize;
+
+/// Position encoding of the self-attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Position {
+    /// Rotary embedding: queries and keys are rotated by position.
+    Rope,
+    /// Linear biases on the scores.
+    Alibi,
+    /// A learned embedding added to the input.
+    Learned,
+    /// A fixed sinusoidal embedding added to the input.
+    Sinusoidal,
+    /// A learned bias by distance on the scores (T5).
+    RelativeBias,
+    /// None.
+    None,
+}
+
+/// Which normalisation stands before each block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Norm {
+    /// RMSNorm: one weight a channel.
+    Rms,
+    /// LayerNorm with weight and bias.
+    Layer,
+    /// LayerNorm without bias.
+    LayerNoBias,
+    /// LayerNorm without parameters.
+    NonParametric,
+}
+
+impl Norm {
+    /// Parameters of one norm over `width` channels.
+    #[must_use]
+    pub const fn parameters(self, width: u64) -> u64 {
+        match self {
+            Self::Rms | Self::LayerNoBias => width,
+            Self::Layer => 2 * width,
+            Self::NonParametric => 0,
+        }
+    }
+}
+
+/// Which attention projections carry a bias.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct AttentionBias {
+    /// Query projection.
+    pub q: bool,
+    /// Key projection.
+    pub k: bool,
+    /// Value projection.
+    pub v: bool,
+    /// Output projection.
+    pub o: bool,
+}
+
+/// A mixture of experts in place of the dense feed-forward network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Moe {
+    /// Experts in a layer.
+    pub experts: u64,
+    /// Experts that one token uses.
+    pub active: u64,
+}
+
+/// The encoder of an encoder–decoder model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Encoder {
+    /// Encoder layers.
+    pub layers: u64,
+    /// Encoder tokens that cross-attention attends to.
+    pub tokens: u64,
+}
+
+/// Multi-head latent attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Mla {
+    /// Width of the latent row.
+    pub latent_dim: u64,
+    /// Width of the shared rotary key.
+    pub rope_dim: u64,
+}
+
+/// A validated model: every count is > 0 and `kv_heads` divides `heads`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Model {
+    /// Preset name or the file's name.
+    pub name: String,
+    /// Decoder layers.
+    pub layers: u64,
+    /// Width of the residual stream, d.
+    pub d_model: u64,
+    /// Query heads, h.
+    pub heads: u64,
+    /// Key and value heads, h_kv.
+    pub kv_heads: u64,
+    /// Head dimension, d_k.
+    pub head_dim: u64,
+    /// Width of the feed-forward network.
+    pub d_ffn: u64,
+    /// Whether the feed-forward network has a gate (three matrices, not two).
+    pub gated_ffn: bool,
+    /// Whether the feed-forward matrices carry biases.
+    pub ffn_bias: bool,
+    /// Vocabulary.
+    pub vocab: u64,
+    /// Whether the LM head shares the embedding's weights.
+    pub tied_embeddings: bool,
+    /// Longest context the model was made for, in tokens.
+    pub max_context: u64,
+    /// Position encoding.
+    pub position: Position,
+    /// Fraction of each head's dimensions that rotary embedding rotates; 1 unless `position` is rope.
+    pub rotary_fraction: f64,
+    /// Whether queries and keys are normalised after projection.
+    pub qk_norm: bool,
+    /// Biases of the attention projections.
+    pub attention_bias: AttentionBias,
+    /// Kind of norm.
+    pub norm: Norm,
+    /// Norms in a decoder layer: 2 as a rule, 1 where attention and FFN run in parallel, 4 with post-norms.
+    pub norms_per_layer: u64,
+    /// Layers that hold a cache, where not all do.
+    pub cache_layers: Option<u64>,
+    /// Sliding window of the attention, in tokens.
+    pub sliding_window: Option<u64>,
+    /// Mixture of experts.
+    pub moe: Option<Moe>,
+    /// Encoder.
+    pub encoder: Option<Encoder>,
+    /// Latent attention.
+    pub mla: Option<Mla>,
+    /// Where the figures come from.
+    pub source: String,
+    /// What is uncertain about them, if anything.
+    pub note: Option<String>,
+}
+
+impl Model {
+    /// Width of the query projection, e = h·d_k.
+    #[must_use]
+    pub const fn query_width(&self) -> u64 {
+        self.heads * self.head_dim
+    }
+
+    /// Width of the key (and of the value) projection, h_kv·d_k.
+    #[must_use]
+    pub const fn kv_width(&self) -> u64 {
+        self.kv_heads * self.head_dim
+    }
+
+    /// Query heads that share a key head: the GQA group size, 1 for MHA.
+    #[must_use]
+    pub const fn gqa_group(&self) -> u64 {
+        self.heads / self.kv_heads
+    }
+
+    /// Whether keys are rotated by position.
+    #[must_use]
+    pub const fn rotates(&self) -> bool {
+        matches!(self.position, Position::Rope)
+    }
+
+    /// Dimensions of one head that are rotated: the nearest even number to `rotary_fraction`·d_k.
+    #[must_use]
+    pub fn rotary_dims(&self) -> u64 {
+        if self.rotates() { ((self.rotary_fraction * self.head_dim as f64 / 2.0).round() as u64) * 2 } else { 0 }
+    }
+}

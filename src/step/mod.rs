@@ -1,0 +1,3 @@
+//! One decode step: the fastest candidate of each operator, summed.
+
+pub mod point;
