@@ -7,7 +7,13 @@ pub mod units;
 
 pub mod model;
 
+pub mod attention;
+
 pub mod hardware;
+
+pub mod workload;
+
+pub mod mapping;
 
 pub mod ledger;
 

@@ -172,6 +172,10 @@ impl Model {
     /// Dimensions of one head that are rotated: the nearest even number to `rotary_fraction`·d_k.
     #[must_use]
     pub fn rotary_dims(&self) -> u64 {
-        if self.rotates() { ((self.rotary_fraction * self.head_dim as f64 / 2.0).round() as u64) * 2 } else { 0 }
+        if self.rotates() {
+            ((self.rotary_fraction * self.head_dim as f64 / 2.0).round() as u64) * 2
+        } else {
+            0
+        }
     }
 }

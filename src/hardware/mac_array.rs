@@ -8,7 +8,9 @@ use crate::units::{Cycles, Dtype, round_up};
 pub type MacRates = Vec<(Dtype, u64)>;
 
 /// How a systolic array holds its operands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dataflow {
     /// One operand is preloaded and stays; the other streams past it.
@@ -168,7 +170,8 @@ impl MacArray {
                 let native = rows * columns * count;
                 let rate = rate_for(macs_per_cycle, dtype).unwrap_or(1);
                 // Narrow operands run `rate / native` times faster through the same array.
-                let scale = |cycles: u64| Cycles((cycles as u128 * native as u128).div_ceil(rate as u128) as u64);
+                let scale =
+                    |cycles: u64| Cycles((cycles as u128 * native as u128).div_ceil(rate as u128) as u64);
                 let fill = Cycles(rows + columns);
                 match dataflow {
                     Dataflow::WeightStationary => {

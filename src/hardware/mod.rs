@@ -35,7 +35,13 @@ pub struct Overheads {
 
 impl Default for Overheads {
     fn default() -> Self {
-        Self { launch: Picos(0), work_item: Picos(0), barrier: Picos(0), prefetch_weights: false, overlap: 1.0 }
+        Self {
+            launch: Picos(0),
+            work_item: Picos(0),
+            barrier: Picos(0),
+            prefetch_weights: false,
+            overlap: 1.0,
+        }
     }
 }
 

@@ -1,0 +1,85 @@
+//! The operators that process one prompt: every scheme computes K and V of the prompt and attends to them as the baseline
+//! does; schemes differ in the rows that they write. The LM head runs on the last token only.
+
+use super::decode::{embedding, feed_forward, input_projections, lm_head, product};
+use super::{AttentionWork, Batch, FlopClass, Operator, RowSource, Subject, VectorWorkItems, Work};
+use crate::attention::{Contraction, Stage};
+use crate::hardware::mac_array::Product;
+use crate::units::Flops;
+
+/// Query rows of a prompt that walk the keys together.
+const QUERY_BLOCK: u64 = 128;
+
+/// Builds the operators of a prefill of `tokens` tokens.
+#[must_use]
+pub fn prefill(subject: &Subject, tokens: u64) -> Vec<Operator> {
+    let model = &subject.model;
+    let layers = model.layers;
+    let mut ops = Vec::with_capacity(9);
+    ops.push(embedding(subject, tokens));
+    ops.push(input_projections(subject, tokens, layers));
+    for p in subject.attention.projections.iter().filter(|p| p.stage == Stage::PerHead) {
+        // V = K·W_KV: on a prompt the left operand is K itself, the same for all heads.
+        ops.push(values_from_keys(subject, tokens, p.inputs, p.repeats * p.outputs));
+    }
+    if let Some(r) = subject.attention.recompute {
+        ops.push(values_from_keys(subject, tokens, r.inputs, r.outputs));
+    }
+    ops.push(attention(subject, tokens));
+    for p in subject.attention.projections.iter().filter(|p| p.stage == Stage::Output) {
+        let shape = Product { repeats: 1, m: tokens, k: p.inputs, n: p.outputs };
+        ops.push(Operator {
+            name: "output_projection",
+            repeat: layers,
+            work: Work::Product(product(subject, FlopClass::Projection, shape, p.inputs, p.bias, 0)),
+            vector: VectorWorkItems { other: model.d_model * tokens, rotated: 0 },
+        });
+    }
+    ops.extend(feed_forward(subject, tokens, layers));
+    ops.push(lm_head(subject, 1));
+    ops
+}
+
+/// V of the prompt from its K.
+fn values_from_keys(subject: &Subject, tokens: u64, inputs: u64, outputs: u64) -> Operator {
+    let shape = Product { repeats: 1, m: tokens, k: inputs, n: outputs };
+    Operator {
+        name: "kv_projection",
+        repeat: subject.model.layers,
+        work: Work::Product(product(subject, FlopClass::Projection, shape, inputs, 0, 0)),
+        vector: VectorWorkItems::default(),
+    }
+}
+
+/// Causal attention of the prompt: blocks of query rows, each over the tokens up to its last row.
+fn attention(subject: &Subject, tokens: u64) -> Operator {
+    let model = &subject.model;
+    let act = subject.precision.activations();
+    let per_head = Contraction { slices: 1, heads: model.gqa_group(), width: model.head_dim };
+    let blocks: Vec<u64> =
+        (1..=tokens.div_ceil(QUERY_BLOCK)).map(|b| subject.attended((b * QUERY_BLOCK).min(tokens))).collect();
+    let row = act.bytes(model.head_dim);
+    let attended: u64 = match model.sliding_window {
+        Some(w) if w < tokens => w * (w + 1) / 2 + (tokens - w) * w,
+        _ => tokens * (tokens + 1) / 2,
+    };
+    Operator {
+        name: "attention",
+        repeat: subject.cache_layers(),
+        work: Work::Attention(AttentionWork {
+            groups: model.kv_heads,
+            scores: per_head,
+            values: per_head,
+            rotated: 0,
+            row: row + row,
+            score_row: row,
+            value_row: row,
+            queries: QUERY_BLOCK.min(tokens),
+            flops: Flops(4 * model.query_width() * attended),
+            batch: Batch::ragged(&blocks),
+            source: RowSource::JustComputed,
+            cache_write: subject.row_bytes() * subject.attended(tokens),
+        }),
+        vector: VectorWorkItems::default(),
+    }
+}
