@@ -15,6 +15,8 @@ pub mod workload;
 
 pub mod mapping;
 
+pub mod engine;
+
 pub mod ledger;
 
 pub mod step;
