@@ -31,12 +31,13 @@ impl CyclesByCause {
         if total == 0 {
             return Self { overhead: cycles, ..Self::default() };
         }
+        // Keep `cycles` · share within 128 bits.
+        let shift = (u128::BITS - total.leading_zeros()).saturating_sub(63);
+        let shares = shares.map(|s| s >> shift);
+        let total: u128 = shares.iter().sum::<u128>().max(1);
         let mut parts = [0u64; Cause::COUNT];
         let mut remainders = [(0u128, 0usize); Cause::COUNT];
-        for (i, &share) in shares.iter().enumerate() {
-            // shares are at most 2⁸⁰ or so and cycles 2⁶⁴: scale down before the product could overflow.
-            let shift = (share.max(total).leading_zeros() < 64).then_some(20).unwrap_or(0);
-            let (share, total) = (share >> shift, (total >> shift).max(1));
+        for (i, share) in shares.into_iter().enumerate() {
             let product = u128::from(cycles.0) * share;
             parts[i] = (product / total) as u64;
             remainders[i] = (product % total, i);

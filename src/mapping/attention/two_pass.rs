@@ -1,0 +1,97 @@
+//! Two passes over the kept rows: first all scores, then P·rows, each dealt to the cores in its own way.
+//!
+//! The first pass splits tokens and keeps no accumulators; the second splits columns, so that accumulators are small and no partial
+//! sums are combined. Rows are walked in chunks that stay in the shared SRAM between the passes, at two grid barriers a chunk;
+//! only without a shared SRAM are they read from memory twice.
+
+use super::{Residence, Shape};
+use crate::attention::Contraction;
+use crate::mapping::machine::Machine;
+use crate::mapping::{Cause, Causes};
+use crate::units::{Bytes, Femtos};
+use crate::workload::Batch;
+
+/// The shapes and the chunking of a two-pass plan.
+#[derive(Debug, Clone)]
+pub struct TwoPass {
+    /// Scores of all heads; no weighted sum.
+    pub scores: Shape,
+    /// Weighted sums by columns: one shape for each number of column slices.
+    pub values: Vec<Shape>,
+    /// The tokens of one chunk.
+    pub chunk: Batch,
+    /// Chunks.
+    pub chunks: u64,
+    /// Times that each row is read from memory.
+    pub memory_reads: u64,
+    /// Bytes of probabilities written and read between the passes, over all chunks.
+    pub probabilities: Bytes,
+}
+
+const NOTHING: Contraction = Contraction { slices: 0, heads: 0, width: 0 };
+
+impl TwoPass {
+    /// The two passes of `shape` over `batch`; `None` where scores and weighted sums do not share a row, so that a second pass would
+    /// read nothing again, or where rows are on chip already.
+    #[must_use]
+    pub fn new(machine: &Machine, shape: &Shape, batch: &Batch) -> Option<Self> {
+        if !shape.shares_row()
+            || shape.groups != 1
+            || shape.values.slices > 1
+            || shape.residence == Residence::OnChip
+        {
+            return None;
+        }
+        let scores = Shape { values: NOTHING, value_row: Bytes::ZERO, row: shape.score_row, ..*shape };
+        let on_chip = machine.has_shared();
+        let slices = (0..=shape.values.width.ilog2()).map(|i| 1u64 << i);
+        let values = slices
+            .take_while(|s| shape.values.width / s >= 16)
+            .map(|s| Shape {
+                groups: s,
+                scores: NOTHING,
+                values: Contraction { width: shape.values.width.div_ceil(s), ..shape.values },
+                rotated: 0,
+                row: Bytes(shape.value_row.0.div_ceil(s)),
+                score_row: Bytes::ZERO,
+                value_row: Bytes(shape.value_row.0.div_ceil(s)),
+                residence: if on_chip { Residence::OnChip } else { Residence::Memory },
+                ..*shape
+            })
+            .collect();
+        let all = shape.row.0 * batch.tokens();
+        let room = match (on_chip, machine.staging()) {
+            (true, Some(room)) => room.0.max(1),
+            _ => u64::MAX,
+        };
+        let chunks = all.div_ceil(room).max(1);
+        Some(Self {
+            scores,
+            values,
+            chunk: batch.map(|n| n.div_ceil(chunks)),
+            chunks,
+            memory_reads: if on_chip { 1 } else { 2 },
+            probabilities: Bytes(2 * 2 * shape.heads() * shape.queries * batch.tokens()),
+        })
+    }
+
+    /// No run takes less: rows from memory, then rows from the shared SRAM.
+    #[must_use]
+    pub fn bound(&self, machine: &Machine, shape: &Shape, batch: &Batch) -> Femtos {
+        let rows = Bytes(shape.row.0 * batch.tokens());
+        machine.launch() + machine.memory_time(rows * self.memory_reads) + machine.shared_time(rows)
+    }
+
+    /// Probabilities between the passes and two grid barriers a chunk, over all chunks: time by cause, and bytes at the memory and at
+    /// the shared SRAM.
+    #[must_use]
+    pub fn between(&self, machine: &Machine) -> (Causes, Bytes, Bytes) {
+        let on_chip = machine.has_shared();
+        let (memory, shared) =
+            if on_chip { (Bytes::ZERO, self.probabilities) } else { (self.probabilities, Bytes::ZERO) };
+        let mut causes =
+            Causes::of(Cause::Exchange, machine.memory_time(memory) + machine.shared_time(shared));
+        causes += Causes::of(Cause::Overhead, machine.barrier() * (2 * self.chunks));
+        (causes, memory, shared)
+    }
+}

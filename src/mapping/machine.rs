@@ -1,0 +1,194 @@
+//! The accelerator as the mapper uses it: rates resolved to bytes per second, and the time of each kind of access.
+
+use super::Cause;
+use crate::hardware::Accelerator;
+use crate::hardware::mac_array::{ArrayWork, Product, Stationary};
+use crate::mapping::program::ArrayStage;
+use crate::units::{Bandwidth, Bytes, Cycles, Dtype, Femtos, Picos, VectorOps};
+
+/// An accelerator with resolved rates.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// The specification.
+    pub spec: Accelerator,
+    /// Rate of the outermost memory.
+    pub(super) memory: Option<Bandwidth>,
+    /// Its latency.
+    pub(super) latency: Femtos,
+    /// Rate of the shared SRAM, where it is not itself the outermost memory.
+    pub(super) shared: Option<Bandwidth>,
+    /// Rate of one core's local SRAM.
+    pub(super) local: Option<Bandwidth>,
+    /// What one core can receive from its cluster.
+    pub(super) cluster: Option<Bandwidth>,
+}
+
+/// Femtoseconds of a configured overhead.
+fn femtos(time: Picos) -> Femtos {
+    time.to_femtos().unwrap_or(Femtos(u64::MAX / 4))
+}
+
+impl Machine {
+    /// Resolves `spec`.
+    #[must_use]
+    pub fn new(spec: &Accelerator) -> Self {
+        let clock = spec.clock;
+        let resolve = |s: crate::hardware::sram::OnChipBandwidth| s.resolve(clock);
+        Self {
+            memory: spec
+                .hbm
+                .as_ref()
+                .map(crate::hardware::hbm::Hbm::service_rate)
+                .or_else(|| spec.memory_bandwidth()),
+            latency: spec.memory_latency(),
+            shared: spec.hbm.as_ref().and(spec.shared_sram.as_ref()).and_then(|s| resolve(s.bandwidth)),
+            local: resolve(spec.cores.sram.bandwidth),
+            cluster: spec.cores.cluster.and_then(|c| resolve(c.bandwidth)),
+            spec: spec.clone(),
+        }
+    }
+
+    /// Cores.
+    #[must_use]
+    pub const fn cores(&self) -> u64 {
+        self.spec.cores.count
+    }
+
+    /// Launch of an operator.
+    #[must_use]
+    pub fn launch(&self) -> Femtos {
+        femtos(self.spec.overheads.launch)
+    }
+
+    /// A barrier over all cores.
+    #[must_use]
+    pub fn barrier(&self) -> Femtos {
+        femtos(self.spec.overheads.barrier)
+    }
+
+    /// A barrier over a cluster.
+    #[must_use]
+    pub fn cluster_barrier(&self) -> Femtos {
+        self.spec.cores.cluster.map_or(Femtos::ZERO, |c| femtos(c.barrier))
+    }
+
+    /// Starting a wave of work items.
+    #[must_use]
+    pub fn work_item(&self) -> Femtos {
+        femtos(self.spec.overheads.work_item)
+    }
+
+    /// Whether a shared SRAM stands between the memory and the cores.
+    #[must_use]
+    pub const fn has_shared(&self) -> bool {
+        self.spec.hbm.is_some() && self.spec.shared_sram.is_some()
+    }
+
+    /// Bytes that intermediate results may take on chip, in the shared SRAM or, without one, in all local SRAMs together: half of
+    /// it, the other half being the tiles in flight. `None` where unlimited.
+    #[must_use]
+    pub fn staging(&self) -> Option<Bytes> {
+        match &self.spec.shared_sram {
+            Some(shared) => shared.capacity.map(|c| Bytes(c.0 / 2)),
+            None => self.spec.cores.sram.capacity.map(|c| Bytes(c.0.saturating_mul(self.cores()) / 2)),
+        }
+    }
+
+    /// Whether `bytes` of intermediate results stay on chip.
+    #[must_use]
+    pub fn stays_on_chip(&self, bytes: Bytes) -> bool {
+        self.spec.free_activations || self.staging().is_none_or(|s| bytes <= s)
+    }
+
+    /// Time of `bytes` at the outermost memory.
+    #[must_use]
+    pub fn memory_time(&self, bytes: Bytes) -> Femtos {
+        self.memory.map_or(Femtos::ZERO, |r| r.time(bytes))
+    }
+
+    /// Time of `bytes` at the shared SRAM.
+    #[must_use]
+    pub fn shared_time(&self, bytes: Bytes) -> Femtos {
+        self.shared.map_or(Femtos::ZERO, |r| r.time(bytes))
+    }
+
+    /// Time of `bytes` at one core's local SRAM.
+    #[must_use]
+    pub fn local_time(&self, bytes: Bytes) -> Femtos {
+        self.local.map_or(Femtos::ZERO, |r| r.time(bytes))
+    }
+
+    /// Time of `bytes` received by one core from its cluster.
+    #[must_use]
+    pub fn cluster_time(&self, bytes: Bytes) -> Femtos {
+        self.cluster.map_or(Femtos::ZERO, |r| r.time(bytes))
+    }
+
+    /// A load that takes `memory` bytes of all active cores together from the outermost memory and `shared` bytes from the shared
+    /// SRAM, `one_core` bytes of them to the busiest core: its time and what limits it.
+    #[must_use]
+    pub fn load(&self, memory: Bytes, shared: Bytes, one_core: Bytes) -> (Femtos, Cause) {
+        let mut limit = (self.memory_time(memory), Cause::Bandwidth);
+        let at_shared = self.shared_time(shared);
+        if at_shared > limit.0 {
+            limit = (at_shared, Cause::Sram);
+        }
+        if let Some(in_flight) = self.spec.cores.bytes_in_flight
+            && memory.0 > 0
+        {
+            // Little's law: a core receives at most its bytes in flight per latency.
+            let fs = (u128::from(one_core.0) * u128::from(self.latency.0))
+                .div_ceil(u128::from(in_flight.0.max(1)));
+            let capped = Femtos(u64::try_from(fs).unwrap_or(u64::MAX / 4));
+            if capped > limit.0 {
+                limit = (capped, Cause::Latency);
+            }
+        }
+        limit
+    }
+
+    /// Time of vector work on one core.
+    #[must_use]
+    pub fn vector_time(&self, ops: u64, exps: u64) -> Femtos {
+        self.spec.clock.time(self.spec.cores.vector_unit.cycles(VectorOps(ops), VectorOps(exps)))
+    }
+
+    /// Time of vector work dealt evenly to all cores.
+    #[must_use]
+    pub fn vector_time_all(&self, ops: u64, exps: u64) -> Femtos {
+        self.vector_time(ops.div_ceil(self.cores()), exps.div_ceil(self.cores()))
+    }
+
+    /// Array cycles of a product on one core.
+    #[must_use]
+    pub fn array(&self, product: Product, held: Stationary, dtype: Dtype) -> ArrayWork {
+        self.spec.cores.mac_array.work(product, held, dtype)
+    }
+
+    /// The same as a stage of a tile program.
+    #[must_use]
+    pub fn stage(&self, work: &ArrayWork, preload_waits: bool) -> ArrayStage {
+        let time = |cycles: Cycles| if cycles.0 == 0 { Femtos::ZERO } else { self.spec.clock.time(cycles) };
+        ArrayStage {
+            stream: time(work.stream),
+            preload: time(work.preload),
+            preload_waits,
+            fill: time(work.fill),
+        }
+    }
+
+    /// Adds what imperfect overlap leaves exposed of the shorter of a tile's load and compute time to both.
+    pub(super) fn expose(&self, tile: &mut super::program::Tile) {
+        let overlap = self.spec.overheads.overlap;
+        if overlap >= 1.0 {
+            return;
+        }
+        let compute = tile.scores.stream.max(tile.scores.preload)
+            + tile.values.stream.max(tile.values.preload)
+            + tile.rotate
+            + tile.softmax;
+        let exposed = Femtos(((1.0 - overlap) * tile.load.min(compute).as_f64()).ceil() as u64);
+        tile.load += exposed;
+        tile.values.stream += exposed;
+    }
+}

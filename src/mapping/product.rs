@@ -1,0 +1,338 @@
+//! Plans for products of activations with weights: output columns dealt to cores, the reduction streamed tile by tile, long inputs in
+//! blocks of rows, narrow outputs with a split reduction.
+//!
+//! Weights come from the outermost memory once, whatever the plan: cores that need the same slice for different rows take it from the
+//! shared SRAM at the same time, or, without one, hold it while the rows pass.
+
+use super::machine::Machine;
+use super::program::{ArrayStage, MAX_SLOTS, Program, Tile, Wave};
+use super::{Cause, Causes};
+use crate::hardware::mac_array::{MacArray, Product, Stationary};
+use crate::units::{Bytes, Dtype, Femtos, round_up};
+
+/// A product to be mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// (m×k)·(k×n), `repeats` of them, each with weights and input of its own.
+    pub product: Product,
+    /// Bytes of all weights, biases and norms included.
+    pub weights: Bytes,
+    /// Bytes of the input; of kept rows where those are the left operand.
+    pub input: Bytes,
+    /// Bytes of the output.
+    pub output: Bytes,
+    /// Operand type.
+    pub dtype: Dtype,
+    /// Bytes of input that come from the outermost memory whatever fits on chip (kept rows).
+    pub input_from_memory: Bytes,
+    /// Whether the weights' first tiles may have been requested before the operator starts.
+    pub prefetched: bool,
+}
+
+/// One way to run a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Output columns of a work item.
+    pub columns: u64,
+    /// Rows of a work item.
+    pub rows: u64,
+    /// Parts of the reduction.
+    pub split: u64,
+    /// Reduction length of a tile.
+    pub depth: u64,
+    /// Tile slots.
+    pub slots: usize,
+    /// Operand held by the array.
+    pub held: Stationary,
+    /// No run takes less.
+    pub bound: Femtos,
+    /// Cost of a full tile.
+    stage: ArrayStage,
+    sram: Femtos,
+    tile_slots: u64,
+    tile_local: Bytes,
+}
+
+/// What a plan moves, over all cores.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Activation bytes at the outermost memory.
+    pub activations: Bytes,
+    /// Partial sums at the outermost memory.
+    pub exchange: Bytes,
+    /// Bytes at the shared SRAM.
+    pub shared: Bytes,
+    /// Bytes at the local SRAMs.
+    pub local: Bytes,
+    /// Multiply–accumulate slots.
+    pub mac_slots: u64,
+}
+
+/// Columns of a work item that are tried, beside an even share of all columns.
+const COLUMNS: [u64; 6] = [16, 32, 64, 128, 256, 512];
+/// Rows of a work item that are tried where there are more.
+const ROWS: [u64; 4] = [64, 128, 256, 1024];
+/// Splits of the reduction that are tried.
+const SPLITS: [u64; 5] = [1, 2, 4, 8, 16];
+/// Sizes of a tile that are tried, in bytes of weights and input: long bursts, or more of them in flight.
+const TILE_BYTES: [u64; 3] = [4 << 10, 16 << 10, 64 << 10];
+
+impl Shape {
+    /// Columns of all repeats.
+    const fn all_columns(&self) -> u64 {
+        self.product.repeats * self.product.n
+    }
+
+    /// Bytes of one input element, at least one.
+    const fn input_element_bytes(&self) -> u64 {
+        let elements = self.product.repeats * self.product.m * self.product.k;
+        if elements == 0 { 1 } else { self.input.0.div_ceil(elements) }
+    }
+
+    /// Activation bytes that go through the outermost memory: all that do not stay on chip between operators.
+    #[must_use]
+    pub fn activations_at_memory(&self, machine: &Machine) -> Bytes {
+        if machine.stays_on_chip(self.input + self.output) {
+            return Bytes::ZERO;
+        }
+        self.input + self.output
+    }
+}
+
+/// Every plan that fits `machine`, in a fixed order; empty where no tile fits a core's SRAM.
+#[must_use]
+pub fn plans(machine: &Machine, shape: &Shape) -> Vec<Plan> {
+    let cores = machine.cores();
+    let columns = shape.all_columns();
+    if matches!(machine.spec.cores.mac_array, MacArray::Ideal) {
+        let even = columns.div_ceil(cores);
+        return TILE_BYTES
+            .iter()
+            .filter_map(|&bytes| plan(machine, shape, even, shape.product.m, 1, Stationary::Right, bytes))
+            .collect();
+    }
+    let mut plans = Vec::with_capacity(64);
+    let granule = 16.min(columns);
+    let mut widths: Vec<u64> = COLUMNS.iter().copied().filter(|&c| c < columns).collect();
+    for waves in 1..=2 {
+        let even = round_up(columns.div_ceil(cores * waves), granule).min(columns);
+        if !widths.contains(&even) {
+            widths.push(even);
+        }
+    }
+    for &width in &widths {
+        let most_rows = max_rows(machine, width).min(shape.product.m);
+        let all_rows = std::iter::once(most_rows)
+            .chain(ROWS.iter().copied().filter(|&r| r < most_rows && r < shape.product.m));
+        for rows in all_rows {
+            for split in SPLITS {
+                let items = columns.div_ceil(width) * shape.product.m.div_ceil(rows);
+                if split > 1 && (items * split > 2 * cores || shape.product.k / split < 64) {
+                    continue;
+                }
+                for &held in machine.spec.cores.mac_array.orientations() {
+                    for bytes in TILE_BYTES {
+                        plans.extend(plan(machine, shape, width, rows, split, held, bytes));
+                    }
+                }
+            }
+        }
+    }
+    plans
+}
+
+/// Rows whose fp32 accumulators fit beside `columns`.
+fn max_rows(machine: &Machine, columns: u64) -> u64 {
+    let cores = &machine.spec.cores;
+    let room = cores.accumulators.or_else(|| cores.sram.capacity.map(|c| Bytes(c.0 / 4)));
+    room.map_or(u64::MAX, |bytes| (bytes.0 / (columns * 4)).max(1))
+}
+
+fn plan(
+    machine: &Machine,
+    shape: &Shape,
+    columns: u64,
+    rows: u64,
+    split: u64,
+    held: Stationary,
+    tile_bytes: u64,
+) -> Option<Plan> {
+    let product = shape.product;
+    let rows = rows.clamp(1, product.m);
+    let reduction = product.k.div_ceil(split);
+    let repeats = columns.div_ceil(product.n).max(1);
+    let bytes_per_step = shape.dtype.bytes(columns).0 + shape.input_element_bytes() * rows * repeats;
+    // A whole number of the array's reduction steps.
+    let wanted = round_up(tile_bytes.div_ceil(bytes_per_step), 32).min(reduction);
+    let (depth, slots) = match machine.spec.cores.sram.capacity {
+        None if machine.latency.0 == 0 => (reduction, MAX_SLOTS),
+        None => (wanted, MAX_SLOTS),
+        Some(capacity) => {
+            let accumulators = if machine.spec.cores.accumulators.is_none() { 4 * rows * columns } else { 0 };
+            let room = capacity.0.saturating_sub(accumulators);
+            let slots = (room / (wanted * bytes_per_step)).min(MAX_SLOTS as u64);
+            let slots = machine.spec.cores.sram.banks.map_or(slots, |b| slots.min(b));
+            if slots == 0 {
+                return None;
+            }
+            (wanted, slots as usize)
+        }
+    };
+    let mut plan = Plan {
+        columns,
+        rows,
+        split,
+        depth,
+        slots,
+        held,
+        bound: Femtos::ZERO,
+        stage: ArrayStage::default(),
+        sram: Femtos::ZERO,
+        tile_slots: 0,
+        tile_local: Bytes::ZERO,
+    };
+    (plan.stage, plan.sram, plan.tile_slots, plan.tile_local) = plan.tile_cost(machine, shape, depth);
+    plan.bound = plan.lower_bound(machine, shape);
+    Some(plan)
+}
+
+impl Plan {
+    fn items(&self, shape: &Shape) -> u64 {
+        shape.all_columns().div_ceil(self.columns) * shape.product.m.div_ceil(self.rows) * self.split
+    }
+
+    fn reduction(&self, shape: &Shape) -> u64 {
+        shape.product.k.div_ceil(self.split)
+    }
+
+    /// Array stage, SRAM time, slots and SRAM bytes of a tile of `depth`.
+    fn tile_cost(&self, machine: &Machine, shape: &Shape, depth: u64) -> (ArrayStage, Femtos, u64, Bytes) {
+        // An item that spans several repeats (heads) runs them one after the other.
+        let n = self.columns.min(shape.product.n);
+        let repeats = self.columns.div_ceil(n);
+        let work = machine.array(Product { repeats, m: self.rows, k: depth, n }, self.held, shape.dtype);
+        let loaded = shape.dtype.bytes(self.columns * depth).0
+            + shape.input_element_bytes() * self.rows * depth * repeats;
+        let accumulators =
+            if machine.spec.cores.accumulators.is_none() { 2 * 4 * self.rows * self.columns } else { 0 };
+        let local = Bytes(2 * loaded + accumulators);
+        (machine.stage(&work, false), machine.local_time(local), work.mac_slots, local)
+    }
+
+    /// Input bytes read from the shared SRAM, over all items.
+    fn input_reads(&self, shape: &Shape) -> Bytes {
+        let times = shape.product.n.div_ceil(self.columns.min(shape.product.n));
+        Bytes(shape.input.0.saturating_mul(times))
+    }
+
+    fn shared_bytes(&self, machine: &Machine, shape: &Shape) -> Bytes {
+        if !machine.has_shared() {
+            return Bytes::ZERO;
+        }
+        let blocks = shape.product.m.div_ceil(self.rows);
+        shape.weights * blocks + self.input_reads(shape) + shape.output
+    }
+
+    /// Bytes at the memory: weights once, kept rows once, activations where they do not stay on chip (again for every slice of
+    /// columns on a machine without shared SRAM whose cores cannot hold them).
+    fn memory_bytes(&self, machine: &Machine, shape: &Shape) -> (Bytes, Bytes) {
+        let mut activations = shape.activations_at_memory(machine);
+        if activations.0 > 0 && !machine.has_shared() && machine.spec.hbm.is_some() {
+            activations = self.input_reads(shape) + shape.output;
+        }
+        if shape.input_from_memory.0 > 0 {
+            // The input is counted as kept rows.
+            activations = Bytes::ZERO;
+        }
+        (shape.weights + shape.input_from_memory + activations, activations)
+    }
+
+    fn lower_bound(&self, machine: &Machine, shape: &Shape) -> Femtos {
+        let waves = self.items(shape).div_ceil(machine.cores());
+        let tiles = waves * (self.reduction(shape) / self.depth);
+        let busiest = self.stage.stream.max(self.stage.preload).max(self.sram);
+        let moved = machine
+            .memory_time(self.memory_bytes(machine, shape).0)
+            .max(machine.shared_time(self.shared_bytes(machine, shape)));
+        machine.launch() + machine.work_item() + moved.max(Femtos(busiest.0.saturating_mul(tiles)))
+    }
+
+    /// The tile program of one core and what follows it (partial sums of a split reduction), with what all cores spend.
+    #[must_use]
+    pub fn program(&self, machine: &Machine, shape: &Shape) -> (Program, Causes, Spent) {
+        let items = self.items(shape);
+        let waves = items.div_ceil(machine.cores());
+        let (low, full) = (items / waves, items % waves);
+        let reduction = self.reduction(shape);
+        let (whole, rest) = (reduction / self.depth, reduction % self.depth);
+        let (memory, activations) = self.memory_bytes(machine, shape);
+        let shared = self.shared_bytes(machine, shape);
+        // Every item moves an equal share; a tile of it in proportion to its depth.
+        let share = |bytes: Bytes, active: u64, depth: u64| {
+            let parts = u128::from(items) * u128::from(reduction);
+            Bytes((u128::from(bytes.0) * u128::from(active) * u128::from(depth)).div_ceil(parts) as u64)
+        };
+        let tile = |active: u64, depth: u64, (stage, sram): (ArrayStage, Femtos)| {
+            let (load, load_cause) = machine.load(
+                share(memory, active, depth),
+                share(shared, active, depth),
+                share(memory, 1, depth),
+            );
+            let mut tile = Tile { load, load_cause, values: stage, sram, ..Tile::default() };
+            machine.expose(&mut tile);
+            tile
+        };
+        let tail = (rest > 0).then(|| self.tile_cost(machine, shape, rest));
+        let wave = |active: u64, repeat: u64| {
+            let mut runs = Vec::with_capacity(2);
+            if whole > 0 {
+                runs.push((tile(active, self.depth, (self.stage, self.sram)), whole));
+            }
+            if let Some((stage, sram, ..)) = tail {
+                runs.push((tile(active, rest, (stage, sram)), 1));
+            }
+            Wave { runs, repeat, start: machine.work_item() }
+        };
+        let mut program_waves = Vec::with_capacity(2);
+        if full > 0 {
+            program_waves.push(wave(low + 1, full));
+        }
+        program_waves.push(wave(low, waves - full));
+        let (tail_slots, tail_local) = tail.map_or((0, Bytes::ZERO), |t| (t.2, t.3));
+        let (after, exchange_memory, exchange_shared) = self.after(machine, shape);
+        let spent = Spent {
+            activations,
+            exchange: exchange_memory,
+            shared: shared + exchange_shared,
+            local: (self.tile_local * whole + tail_local) * items,
+            mac_slots: (self.tile_slots * whole + tail_slots) * items,
+        };
+        let program = Program {
+            latency: if shape.prefetched { Femtos::ZERO } else { machine.latency },
+            slots: self.slots,
+            lookahead: 0,
+            launch: machine.launch(),
+            waves: program_waves,
+        };
+        (program, after, spent)
+    }
+
+    /// Summing the partial results of a split reduction.
+    fn after(&self, machine: &Machine, shape: &Shape) -> (Causes, Bytes, Bytes) {
+        if self.split == 1 {
+            return (Causes::default(), Bytes::ZERO, Bytes::ZERO);
+        }
+        let numbers = shape.product.repeats * shape.product.m * shape.product.n * self.split;
+        let bytes = Bytes(2 * 4 * numbers);
+        let on_chip = machine.has_shared() && machine.stays_on_chip(Bytes(bytes.0 / 2));
+        let (memory, shared) = if on_chip { (Bytes::ZERO, bytes) } else { (bytes, Bytes::ZERO) };
+        let mut causes =
+            Causes::of(Cause::Exchange, machine.memory_time(memory) + machine.shared_time(shared));
+        causes += Causes::of(Cause::Overhead, machine.barrier());
+        causes += Causes::of(Cause::Vector, machine.vector_time_all(numbers, 0));
+        if memory.0 > 0 {
+            causes += Causes::of(Cause::Latency, machine.latency * 2);
+        }
+        (causes, memory, shared)
+    }
+}
