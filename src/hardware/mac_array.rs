@@ -129,6 +129,17 @@ impl MacArray {
         self.macs_per_cycle(dtype) != Some(0)
     }
 
+    /// Reduction length that the array takes at once: shorter pieces are padded to it.
+    #[must_use]
+    pub const fn reduction_step(&self) -> u64 {
+        match self {
+            Self::Ideal => 1,
+            Self::Systolic { rows, dataflow: Dataflow::WeightStationary, .. } => *rows,
+            Self::Systolic { .. } => 16,
+            Self::DotProduct { k, .. } => *k,
+        }
+    }
+
     /// The orientations in which a product can take different time.
     #[must_use]
     pub fn orientations(&self) -> &'static [Stationary] {

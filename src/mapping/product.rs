@@ -163,7 +163,8 @@ fn plan(
     let repeats = columns.div_ceil(product.n).max(1);
     let bytes_per_step = shape.dtype.bytes(columns).0 + shape.input_element_bytes() * rows * repeats;
     // A whole number of the array's reduction steps.
-    let wanted = round_up(tile_bytes.div_ceil(bytes_per_step), 32).min(reduction);
+    let step = machine.spec.cores.mac_array.reduction_step();
+    let wanted = round_up(tile_bytes.div_ceil(bytes_per_step), step).min(reduction);
     let (depth, slots) = match machine.spec.cores.sram.capacity {
         None if machine.latency.0 == 0 => (reduction, MAX_SLOTS),
         None => (wanted, MAX_SLOTS),
@@ -230,7 +231,11 @@ impl Plan {
             return Bytes::ZERO;
         }
         let blocks = shape.product.m.div_ceil(self.rows);
-        shape.weights * blocks + self.input_reads(shape) + shape.output
+        let slices = shape.product.n.div_ceil(self.columns.min(shape.product.n));
+        // A multicast to the four cores of a 2×2 arrangement serves two row blocks with each weight and two column slices with each input.
+        let pairs = machine.spec.cores.cluster.is_some_and(|c| c.multicast && c.max_size >= 4);
+        let times = |parts: u64| if pairs { parts.div_ceil(2) } else { parts };
+        shape.weights * times(blocks) + Bytes(shape.input.0.saturating_mul(times(slices))) + shape.output
     }
 
     /// Bytes at the memory: weights once, kept rows once, activations where they do not stay on chip (again for every slice of

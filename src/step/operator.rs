@@ -1,0 +1,303 @@
+//! One operator's answer: its time, and what it moved and computed.
+
+use super::search::{self, Choice, PlanCache};
+use crate::engine::{self, Timeline};
+use crate::hardware::energy::EnergyTable;
+use crate::mapping::attention::{Residence, Shape as AttentionShape};
+use crate::mapping::machine::Machine;
+use crate::mapping::product::{self, Shape as ProductShape};
+use crate::mapping::{Cause, Causes};
+use crate::units::{Bytes, Dtype};
+use crate::workload::{
+    AttentionWork, FlopCount, Operator, RecomputeWork, RowSource, Subject, Traffic, VectorWork,
+    WeightProduct, Work,
+};
+use rustc_hash::FxHashMap;
+use std::rc::Rc;
+
+/// What one run of an operator cost.
+#[derive(Debug, Clone, Default)]
+pub struct OperatorCost {
+    /// Time and causes.
+    pub timeline: Timeline,
+    /// Bytes at the outermost memory by class.
+    pub traffic: Traffic,
+    /// Bytes at the shared SRAM.
+    pub shared: Bytes,
+    /// Bytes at the local SRAMs.
+    pub local: Bytes,
+    /// Useful FLOPs.
+    pub flops: FlopCount,
+    /// Multiply–accumulate slots.
+    pub mac_slots: u64,
+    /// Vector work.
+    pub vector: VectorWork,
+    /// Joules; `None` where the table lacks a figure.
+    pub joules: Option<f64>,
+    /// How attention was laid out.
+    pub choice: Option<Rc<Choice>>,
+}
+
+/// Times operators of one subject on one machine, remembering what it has timed.
+#[derive(Debug)]
+pub struct OperatorTimer {
+    machine: Machine,
+    plans: PlanCache,
+    products: FxHashMap<ProductShape, (Timeline, product::Spent)>,
+    attention: FxHashMap<(AttentionShape, u64, u64), Rc<Choice>>,
+    forced: Option<String>,
+}
+
+impl OperatorTimer {
+    /// A timer on `machine`; `forced` names the only attention plan allowed.
+    #[must_use]
+    pub fn new(machine: Machine, forced: Option<String>) -> Self {
+        Self {
+            machine,
+            plans: PlanCache::default(),
+            products: FxHashMap::default(),
+            attention: FxHashMap::default(),
+            forced,
+        }
+    }
+
+    /// The machine.
+    #[must_use]
+    pub const fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// One run of `operator`.
+    ///
+    /// # Errors
+    /// In words, why nothing fits.
+    pub fn time(&mut self, subject: &Subject, operator: &Operator) -> Result<OperatorCost, String> {
+        let rotate_ops = self.machine.spec.cores.vector_unit.rotate_ops();
+        let weights = subject.precision.weights;
+        let (mut cost, dtype) = match &operator.work {
+            Work::Lookup(bytes) => (self.lookup(*bytes), weights),
+            Work::Product(p) => (self.weight_product(p, weights)?, weights),
+            Work::Recompute(r) => (self.recompute(subject, r)?, weights),
+            Work::Attention(a) => (self.attend(subject, a)?, subject.precision.cache),
+        };
+        cost.flops = operator.flops();
+        let epilogue = operator.vector.work(rotate_ops);
+        let vector = self.machine.vector_time_all(epilogue.total().0, 0);
+        cost.timeline += Timeline::of(Cause::Vector, vector);
+        cost.vector += epilogue;
+        cost.joules = self.joules(&cost, dtype);
+        Ok(cost)
+    }
+
+    fn lookup(&self, bytes: Bytes) -> OperatorCost {
+        let mut cost = OperatorCost::default();
+        if self.machine.spec.free_activations {
+            return cost;
+        }
+        cost.traffic.activations = bytes;
+        cost.timeline = Timeline::of(Cause::Overhead, self.machine.launch());
+        cost.timeline += Timeline::of(Cause::Bandwidth, self.machine.memory_time(bytes));
+        cost.timeline += Timeline::of(Cause::Latency, self.machine.spec.memory_latency());
+        cost
+    }
+
+    /// The fastest plan of a product.
+    fn product(&mut self, shape: &ProductShape) -> Result<(Timeline, product::Spent), String> {
+        if let Some(known) = self.products.get(shape) {
+            return Ok(*known);
+        }
+        let mut plans = product::plans(&self.machine, shape);
+        plans.sort_by_key(|p| p.bound);
+        let mut best: Option<(Timeline, product::Spent)> = None;
+        for plan in &plans {
+            if best.is_some_and(|(t, _)| plan.bound >= t.time) {
+                break;
+            }
+            let (program, after, spent) = plan.program(&self.machine, shape);
+            let mut timeline = engine::run(&program);
+            timeline += Timeline { time: after.total(), causes: after };
+            if best.is_none_or(|(t, _)| timeline.time < t.time) {
+                best = Some((timeline, spent));
+            }
+        }
+        let best = best.ok_or_else(|| {
+            format!("no tile of a {}×{} product fits a core's local SRAM", shape.product.k, shape.product.n)
+        })?;
+        self.products.insert(*shape, best);
+        Ok(best)
+    }
+
+    fn weight_product(&mut self, p: &WeightProduct, dtype: Dtype) -> Result<OperatorCost, String> {
+        let shape = ProductShape {
+            product: p.shape,
+            weights: p.matrix + p.extra,
+            input: p.input,
+            output: p.output,
+            dtype,
+            input_from_memory: Bytes::ZERO,
+            prefetched: self.machine.spec.overheads.prefetch_weights,
+        };
+        let (timeline, spent) = self.product(&shape)?;
+        Ok(OperatorCost {
+            timeline,
+            traffic: Traffic {
+                weights: p.matrix + p.extra,
+                activations: spent.activations,
+                exchange: spent.exchange,
+                ..Traffic::default()
+            },
+            shared: spent.shared,
+            local: spent.local,
+            mac_slots: spent.mac_slots,
+            ..OperatorCost::default()
+        })
+    }
+
+    /// Whether rebuilt values can be used chunk by chunk without leaving the chip: the matrix and a chunk of both rows fit.
+    fn recomputes_on_chip(&self, work: &RecomputeWork) -> bool {
+        const CHUNK_TOKENS: u64 = 1024;
+        self.machine.stays_on_chip(work.matrix + (work.row + work.recomputed_row) * CHUNK_TOKENS)
+    }
+
+    fn recompute(&mut self, subject: &Subject, work: &RecomputeWork) -> Result<OperatorCost, String> {
+        let rows = work.row * work.shape.m;
+        let rebuilt = work.recomputed_row * work.shape.m;
+        let on_chip = self.recomputes_on_chip(work);
+        let shape = ProductShape {
+            product: work.shape,
+            weights: work.matrix,
+            input: rows,
+            output: if on_chip { Bytes::ZERO } else { rebuilt },
+            dtype: subject.precision.weights,
+            input_from_memory: rows,
+            prefetched: self.machine.spec.overheads.prefetch_weights,
+        };
+        let (mut timeline, spent) = self.product(&shape)?;
+        let spill = if on_chip { Bytes::ZERO } else { rebuilt };
+        timeline += Timeline::of(Cause::Bandwidth, self.machine.memory_time(spill));
+        Ok(OperatorCost {
+            timeline,
+            traffic: Traffic {
+                weights: work.matrix,
+                cache_read: rows,
+                spill,
+                exchange: spent.exchange,
+                ..Traffic::default()
+            },
+            shared: spent.shared,
+            local: spent.local,
+            mac_slots: spent.mac_slots,
+            ..OperatorCost::default()
+        })
+    }
+
+    fn attend(&mut self, subject: &Subject, work: &AttentionWork) -> Result<OperatorCost, String> {
+        let rows = work.row * (work.groups * work.batch.tokens());
+        let kept = subject.row_bytes() * work.batch.tokens();
+        let on_chip = match work.source {
+            RowSource::Cache => false,
+            RowSource::JustComputed => match subject.attention.recompute {
+                Some(r) if work.queries == 1 => self.recomputes_on_chip(&RecomputeWork {
+                    shape: crate::hardware::mac_array::Product {
+                        repeats: 1,
+                        m: 1,
+                        k: r.inputs,
+                        n: r.outputs,
+                    },
+                    matrix: subject.precision.weights.bytes(subject.attention.recompute_weights),
+                    row: subject.row_bytes(),
+                    recomputed_row: subject.precision.cache.bytes(r.outputs),
+                }),
+                _ => self.machine.stays_on_chip(work.row * (work.groups * work.batch.longest())),
+            },
+        };
+        let residence = if on_chip { Residence::OnChip } else { Residence::Memory };
+        let dtype = if work.queries == 1 { subject.precision.cache } else { subject.precision.activations() };
+        let shape = AttentionShape::of(work, dtype, residence);
+        let choice = self.choose(&shape, work)?;
+        let free = self.machine.spec.free_activations;
+        let written = if free { Bytes::ZERO } else { work.cache_write };
+        let mut timeline = choice.timeline;
+        timeline += Timeline::of(Cause::Bandwidth, self.machine.memory_time(written));
+        let mut traffic = Traffic {
+            cache_write: written,
+            exchange: choice.exchange,
+            cache_reread: choice.spent.reread,
+            ..Traffic::default()
+        };
+        match (work.source, on_chip) {
+            (RowSource::Cache, _) => traffic.cache_read = rows,
+            (RowSource::JustComputed, true) => {}
+            // Read back: of rebuilt values the kept rows a second time and the values; of a prompt keys and values.
+            (RowSource::JustComputed, false) if work.queries == 1 => {
+                traffic.cache_reread += kept;
+                traffic.spill = rows - kept;
+            }
+            (RowSource::JustComputed, false) => traffic.spill = rows,
+        }
+        let tokens = work.batch.tokens() * work.queries;
+        let scores = work.groups * work.scores.slices * work.scores.heads * tokens;
+        let rotate_ops = self.machine.spec.cores.vector_unit.rotate_ops();
+        Ok(OperatorCost {
+            timeline,
+            traffic,
+            shared: choice.spent.shared,
+            local: choice.spent.local,
+            mac_slots: choice.spent.mac_slots,
+            vector: VectorWork {
+                softmax: crate::units::VectorOps(scores * (crate::workload::SOFTMAX_OPS_PER_SCORE + 1)),
+                rotary: crate::units::VectorOps(
+                    work.groups * work.rotated * work.batch.tokens() * rotate_ops,
+                ),
+                other: crate::units::VectorOps(0),
+            },
+            choice: Some(choice),
+            ..OperatorCost::default()
+        })
+    }
+
+    /// The fastest layout of attention. Uniform batches are remembered.
+    fn choose(&mut self, shape: &AttentionShape, work: &AttentionWork) -> Result<Rc<Choice>, String> {
+        let key = match work.batch.runs() {
+            &[(n, count)] => Some((*shape, n, count)),
+            _ => None,
+        };
+        if let Some(known) = key.and_then(|k| self.attention.get(&k)) {
+            return Ok(known.clone());
+        }
+        let choice =
+            search::attention(&self.machine, &mut self.plans, shape, &work.batch, self.forced.as_deref())?;
+        let choice = Rc::new(choice);
+        if let Some(key) = key {
+            self.attention.insert(key, choice.clone());
+        }
+        Ok(choice)
+    }
+
+    /// Energy of an operator: bytes at each level, useful multiply–accumulates (idle slots are gated), vector operations.
+    fn joules(&self, cost: &OperatorCost, dtype: Dtype) -> Option<f64> {
+        let spec = &self.machine.spec;
+        let table = &spec.energy;
+        let price = |bytes: Bytes, pj: Option<f64>| match (bytes.0, pj) {
+            (0, _) => Some(0.0),
+            (_, pj) => pj.map(|pj| EnergyTable::joules(bytes, pj)),
+        };
+        let outermost = if spec.hbm.is_some() { table.hbm_pj_per_bit } else { table.shared_sram_pj_per_bit };
+        let macs = cost.flops.total().as_f64() / 2.0;
+        let vector = cost.vector.total().as_f64();
+        Some(
+            price(cost.traffic.total(), outermost)?
+                + price(cost.shared, table.shared_sram_pj_per_bit)?
+                + price(cost.local, table.local_sram_pj_per_bit)?
+                + if macs > 0.0 { macs * table.mac(dtype)? * 1e-12 } else { 0.0 }
+                + if vector > 0.0 { vector * table.vector_op_pj? * 1e-12 } else { 0.0 },
+        )
+    }
+}
+
+/// Causes multiplied by a count, in 128 bits.
+pub(super) fn add_causes(sum: &mut [u128; Cause::COUNT], causes: &Causes, times: u64) {
+    for (s, c) in sum.iter_mut().zip(causes.0) {
+        *s += u128::from(c) * u128::from(times);
+    }
+}

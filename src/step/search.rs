@@ -1,0 +1,196 @@
+//! The fastest way to run attention: every candidate that could win is timed, in a fixed order, and the first of equals is kept.
+
+use crate::engine::{self, Timeline};
+use crate::mapping::attention::two_pass::TwoPass;
+use crate::mapping::attention::{Candidate, Plan, SPLITS, Shape, Spent, combine, plans, why_nothing_fits};
+use crate::mapping::machine::Machine;
+use crate::units::{Bytes, Femtos};
+use crate::workload::Batch;
+use rustc_hash::FxHashMap;
+
+/// Names of plans that can be forced.
+pub const PLAN_NAMES: [&str; 5] = ["split", "cluster", "head-groups", "cluster-head-groups", "two-pass"];
+
+/// Attention as it was finally laid out.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// Time and causes.
+    pub timeline: Timeline,
+    /// Bytes and slots.
+    pub spent: Spent,
+    /// Partial sums and probabilities at the memory.
+    pub exchange: Bytes,
+    /// The plan's name.
+    pub name: &'static str,
+    /// The plan; of two passes the first.
+    pub plan: Plan,
+    /// Token split.
+    pub split: u64,
+    /// Tiles scored ahead.
+    pub lookahead: usize,
+    /// Passes.
+    pub passes: u64,
+    /// Times that each row is read from memory.
+    pub memory_reads: u64,
+    /// The best plan of another kind, and its time, where one was close enough to be timed.
+    pub runner_up: Option<(&'static str, Femtos)>,
+}
+
+/// Plans by shape, made once for a machine.
+#[derive(Debug, Default)]
+pub struct PlanCache {
+    plans: FxHashMap<Shape, std::sync::Arc<Vec<Plan>>>,
+}
+
+impl PlanCache {
+    fn get(&mut self, machine: &Machine, shape: &Shape) -> std::sync::Arc<Vec<Plan>> {
+        self.plans.entry(*shape).or_insert_with(|| std::sync::Arc::new(plans(machine, shape))).clone()
+    }
+}
+
+/// The fastest candidate, or why there is none. `forced` restricts the search to the plans of that name.
+///
+/// # Errors
+/// In words, why nothing fits.
+pub fn attention(
+    machine: &Machine,
+    cache: &mut PlanCache,
+    shape: &Shape,
+    batch: &Batch,
+    forced: Option<&str>,
+) -> Result<Choice, String> {
+    let mut best: Option<Choice> = None;
+    if forced != Some("two-pass") || !shape.shares_row() {
+        let all = cache.get(machine, shape);
+        // Where heads read rows of their own there is one kind of plan: nothing to force.
+        let admits = |p: &&Plan| !shape.shares_row() || forced.is_none_or(|f| p.name == f);
+        let admitted: Vec<&Plan> = all.iter().filter(admits).collect();
+        best = one_pass(machine, shape, batch, &admitted, None);
+    }
+    let two = (forced.is_none() || forced == Some("two-pass"))
+        .then(|| TwoPass::new(machine, shape, batch))
+        .flatten();
+    if let Some(two) = two
+        && best.as_ref().is_none_or(|b| two.bound(machine, shape, batch) < b.timeline.time)
+        && let Some(choice) = two_pass(machine, cache, &two)
+    {
+        best = Some(match best {
+            Some(mut one) if one.timeline.time <= choice.timeline.time => {
+                one.runner_up = Some((choice.name, choice.timeline.time));
+                one
+            }
+            Some(one) => Choice { runner_up: Some((one.name, one.timeline.time)), ..choice },
+            None => choice,
+        });
+    }
+    best.ok_or_else(|| match forced {
+        Some(name) => format!("plan {name} does not fit this machine and scheme"),
+        None => why_nothing_fits(machine, shape),
+    })
+}
+
+/// The fastest of `plans` under any token split; with `limit`, only what beats it.
+fn one_pass(
+    machine: &Machine,
+    shape: &Shape,
+    batch: &Batch,
+    plans: &[&Plan],
+    limit: Option<Femtos>,
+) -> Option<Choice> {
+    let longest = batch.longest();
+    // The candidate with the lowest bound is usually the winner: timing it first spares most of the others.
+    let mut order: Vec<Candidate<'_>> = Vec::with_capacity(plans.len() * SPLITS.len());
+    for plan in plans {
+        for (i, &split) in SPLITS.iter().enumerate() {
+            // Beyond one token a part, splits are all the same.
+            if i > 0 && SPLITS[i - 1] >= longest {
+                break;
+            }
+            order.push(plan.candidate(machine, shape, batch, split.min(longest)));
+        }
+    }
+    order.sort_by_key(|c| c.bound);
+    let mut best: Option<Choice> = None;
+    for candidate in &order {
+        let to_beat = best.as_ref().map(|b| b.timeline.time).or(limit);
+        if to_beat.is_some_and(|t| candidate.bound >= t) {
+            break;
+        }
+        let choice = time(machine, shape, batch, candidate);
+        if to_beat.is_none_or(|t| choice.timeline.time < t) {
+            best = Some(choice);
+        }
+    }
+    best
+}
+
+/// Times one candidate under each number of tiles scored ahead.
+fn time(machine: &Machine, shape: &Shape, batch: &Batch, candidate: &Candidate<'_>) -> Choice {
+    let (mut program, mut spent) = candidate.program(batch);
+    let mut timeline = Timeline::default();
+    let mut lookahead = 0;
+    for (i, &ahead) in candidate.plan.lookaheads.iter().enumerate() {
+        program.lookahead = ahead;
+        let run = engine::run(&program);
+        if i == 0 || run.time < timeline.time {
+            (timeline, lookahead) = (run, ahead);
+        }
+    }
+    let (time, causes, memory, shared) = combine(machine, shape, batch, candidate.split);
+    timeline += Timeline { time, causes };
+    spent.shared += shared;
+    Choice {
+        timeline,
+        spent,
+        exchange: memory,
+        name: candidate.plan.name,
+        plan: candidate.plan.clone(),
+        split: candidate.split,
+        lookahead,
+        passes: 1,
+        memory_reads: if machine.has_shared() { 1 } else { candidate.plan.head_groups },
+        runner_up: None,
+    }
+}
+
+/// Times a two-pass plan: the passes are chosen each for itself.
+fn two_pass(machine: &Machine, cache: &mut PlanCache, two: &TwoPass) -> Option<Choice> {
+    let first = cache.get(machine, &two.scores);
+    let scores = one_pass(machine, &two.scores, &two.chunk, &first.iter().collect::<Vec<_>>(), None)?;
+    let mut values: Option<Choice> = None;
+    for shape in &two.values {
+        let plans = cache.get(machine, shape);
+        let limit = values.as_ref().map(|v| v.timeline.time);
+        if let Some(better) = one_pass(machine, shape, &two.chunk, &plans.iter().collect::<Vec<_>>(), limit) {
+            values = Some(better);
+        }
+    }
+    let values = values?;
+    let (between, memory, shared) = two.between(machine);
+    let mut timeline = Timeline::default();
+    let mut spent = Spent { shared, ..Spent::default() };
+    for pass in [&scores, &values] {
+        timeline.time += pass.timeline.time * two.chunks;
+        for (sum, part) in timeline.causes.0.iter_mut().zip(pass.timeline.causes.0) {
+            *sum += part * two.chunks;
+        }
+        spent.reread += pass.spent.reread * two.chunks;
+        spent.shared += pass.spent.shared * two.chunks;
+        spent.local += pass.spent.local * two.chunks;
+        spent.mac_slots += pass.spent.mac_slots * two.chunks;
+    }
+    timeline += Timeline { time: between.total(), causes: between };
+    if two.memory_reads > 1 {
+        spent.reread += two.scores.row * two.chunk.tokens() * two.chunks;
+    }
+    Some(Choice {
+        timeline,
+        spent,
+        exchange: scores.exchange * two.chunks + values.exchange * two.chunks + memory,
+        name: "two-pass",
+        passes: 2,
+        memory_reads: two.memory_reads,
+        runner_up: None,
+        ..scores
+    })
+}
