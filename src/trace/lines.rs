@@ -18,6 +18,9 @@ pub(super) struct Lines<'a> {
     offset: u64,
     /// Whether the line in `buffer` is to be given once more.
     again: bool,
+    /// Whether the input stands within an overlong line. Its rest is read only if a further line is asked for:
+    /// the input may be endless.
+    within: bool,
 }
 
 /// One line that is not blank.
@@ -48,6 +51,7 @@ impl<'a> Lines<'a> {
             number: 0,
             offset: 0,
             again: false,
+            within: false,
         }
     }
 
@@ -61,6 +65,11 @@ impl<'a> Lines<'a> {
         if std::mem::take(&mut self.again) {
             return Ok(Some(self.line()));
         }
+        self.offset += self.buffer.len() as u64;
+        self.buffer.clear();
+        if std::mem::take(&mut self.within) {
+            self.pass_over_rest()?;
+        }
         loop {
             self.offset += self.buffer.len() as u64;
             self.buffer.clear();
@@ -72,7 +81,7 @@ impl<'a> Lines<'a> {
             }
             self.number += 1;
             if self.buffer.len() > LONGEST_LINE && self.buffer.last() != Some(&b'\n') {
-                self.pass_over_rest()?;
+                self.within = true;
                 return Ok(Some(self.line()));
             }
             if !self.buffer.iter().all(u8::is_ascii_whitespace) {
@@ -205,6 +214,12 @@ mod tests {
         assert_eq!(lines[1], (2, Ok("next".into())));
         let at = 2 * LONGEST_LINE + 6;
         assert_eq!(lines[2], (3, Err(format!("not UTF-8 text at byte {at} of the file"))));
+    }
+
+    #[test]
+    fn an_endless_line_is_an_error_at_once() {
+        let mut lines = Lines::new(Path::new("t"), BufReader::new(std::io::repeat(b'x')));
+        assert!(lines.next().unwrap().unwrap().text.is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Traces: who asks when, with how long a prompt, for how many tokens – or which contexts each decode step has.
 //!
-//! A format is one file behind the [`Reader`] trait and one line in [`READERS`]. Files are streamed; a bad row is
+//! A format is one file behind the `Reader` trait and one line in `READERS`. Files are streamed; a bad row is
 //! reported with its place, and stops the reading or is counted ([`read`]). Traces that are generated from a few
 //! statistics come from [`generate`].
 

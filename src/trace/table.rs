@@ -174,10 +174,9 @@ fn fields(line: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     std::iter::from_fn(move || {
         let start = from?;
         let rest = &line[start..];
-        let length = if rest.starts_with('"') {
+        let length = if let Some(quoted) = rest.strip_prefix('"') {
             // A quoted field ends at a quote that a comma or the line's end follows.
-            let close = rest[1..].find("\",").map(|i| i + 2);
-            close.unwrap_or(rest.len())
+            quoted.find("\",").map_or(rest.len(), |i| i + 2)
         } else {
             rest.find(',').unwrap_or(rest.len())
         };

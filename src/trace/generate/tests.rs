@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 use crate::trace::{Format, lines::Lines};
 use crate::trace::{Request, TraceError, TraceKind, read, read_lines};
 use std::path::Path;
