@@ -20,3 +20,7 @@ pub mod engine;
 pub mod ledger;
 
 pub mod step;
+
+pub mod trace;
+
+pub mod serving;
