@@ -70,6 +70,7 @@ proptest! {
         let timeline = run(&program);
         prop_assert_eq!(timeline.causes.total(), timeline.time);
         prop_assert!(timeline.time.0 >= busiest(&program));
+        prop_assert!(timeline.time >= program.bound());
     }
 
     #[test]

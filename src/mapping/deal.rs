@@ -46,8 +46,8 @@ pub(super) fn parts(split: u64, tokens: u64, longest: u64) -> u64 {
     if tokens == longest {
         return split.min(tokens);
     }
-    let parts = (u128::from(split) * u128::from(tokens)).div_ceil(u128::from(longest)) as u64;
-    parts.clamp(1, tokens)
+    // Splits are below 2¹⁴ and contexts below 2³².
+    (split * tokens).div_ceil(longest).clamp(1, tokens)
 }
 
 /// Deals the items of `batch` — `per_sequence` independent streams of each sequence, each split into `split` — to `lanes` cores, in

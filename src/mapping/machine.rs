@@ -100,6 +100,19 @@ impl Machine {
         self.spec.free_activations || self.staging().is_none_or(|s| bytes <= s)
     }
 
+    /// Bytes at the memory and at the shared SRAM when `one_way` bytes are written by some cores and read by others. What does not stay
+    /// on chip passes through the shared SRAM all the same.
+    #[must_use]
+    pub fn there_and_back(&self, one_way: Bytes) -> (Bytes, Bytes) {
+        if self.spec.free_activations || (self.spec.hbm.is_none() && self.cores() == 1) {
+            return (Bytes::ZERO, Bytes::ZERO);
+        }
+        let both = one_way * 2;
+        let shared = if self.has_shared() { both } else { Bytes::ZERO };
+        let memory = if self.has_shared() && self.stays_on_chip(one_way) { Bytes::ZERO } else { both };
+        (memory, shared)
+    }
+
     /// Time of `bytes` at the outermost memory.
     #[must_use]
     pub fn memory_time(&self, bytes: Bytes) -> Femtos {

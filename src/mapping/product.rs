@@ -68,8 +68,14 @@ pub struct Spent {
     pub mac_slots: u64,
 }
 
-/// Columns of a work item that are tried, beside an even share of all columns.
-const COLUMNS: [u64; 6] = [16, 32, 64, 128, 256, 512];
+/// Columns of a work item that are tried: four sizes an octave. They do not depend on the number of cores, so that more cores
+/// never leave a machine without the plan that served fewer.
+fn widths(columns: u64) -> impl Iterator<Item = u64> {
+    let sizes = (4..columns.max(16).ilog2() + 1)
+        .flat_map(|octave| (4..8).map(move |quarter| quarter << (octave - 2)));
+    sizes.filter(move |&w| w < columns).chain(std::iter::once(columns))
+}
+
 /// Rows of a work item that are tried where there are more.
 const ROWS: [u64; 4] = [64, 128, 256, 1024];
 /// Splits of the reduction that are tried.
@@ -104,23 +110,16 @@ impl Shape {
 pub fn plans(machine: &Machine, shape: &Shape) -> Vec<Plan> {
     let cores = machine.cores();
     let columns = shape.all_columns();
-    if matches!(machine.spec.cores.mac_array, MacArray::Ideal) {
-        let even = columns.div_ceil(cores);
-        return TILE_BYTES
-            .iter()
-            .filter_map(|&bytes| plan(machine, shape, even, shape.product.m, 1, Stationary::Right, bytes))
-            .collect();
+    if cores == 1
+        && machine.spec.cores.sram.capacity.is_none()
+        && matches!(machine.spec.cores.mac_array, MacArray::Ideal)
+    {
+        // One core with nothing to run out of: one item.
+        let whole = plan(machine, shape, columns, shape.product.m, 1, Stationary::Right, TILE_BYTES[2]);
+        return whole.into_iter().collect();
     }
     let mut plans = Vec::with_capacity(64);
-    let granule = 16.min(columns);
-    let mut widths: Vec<u64> = COLUMNS.iter().copied().filter(|&c| c < columns).collect();
-    for waves in 1..=2 {
-        let even = round_up(columns.div_ceil(cores * waves), granule).min(columns);
-        if !widths.contains(&even) {
-            widths.push(even);
-        }
-    }
-    for &width in &widths {
+    for width in widths(columns) {
         let most_rows = max_rows(machine, width).min(shape.product.m);
         let all_rows = std::iter::once(most_rows)
             .chain(ROWS.iter().copied().filter(|&r| r < most_rows && r < shape.product.m));
@@ -272,10 +271,12 @@ impl Plan {
         let (whole, rest) = (reduction / self.depth, reduction % self.depth);
         let (memory, activations) = self.memory_bytes(machine, shape);
         let shared = self.shared_bytes(machine, shape);
-        // Every item moves an equal share; a tile of it in proportion to its depth.
+        // An item of full rows moves its share of all rows, also where the last block has fewer: more rows never make an item lighter.
+        let slices = shape.all_columns().div_ceil(self.columns) * self.split;
         let share = |bytes: Bytes, active: u64, depth: u64| {
-            let parts = u128::from(items) * u128::from(reduction);
-            Bytes((u128::from(bytes.0) * u128::from(active) * u128::from(depth)).div_ceil(parts) as u64)
+            let part = u128::from(active) * u128::from(depth) * u128::from(self.rows);
+            let whole = u128::from(slices) * u128::from(reduction) * u128::from(shape.product.m);
+            Bytes((u128::from(bytes.0) * part).div_ceil(whole) as u64)
         };
         let tile = |active: u64, depth: u64, (stage, sram): (ArrayStage, Femtos)| {
             let (load, load_cause) = machine.load(
@@ -328,9 +329,7 @@ impl Plan {
             return (Causes::default(), Bytes::ZERO, Bytes::ZERO);
         }
         let numbers = shape.product.repeats * shape.product.m * shape.product.n * self.split;
-        let bytes = Bytes(2 * 4 * numbers);
-        let on_chip = machine.has_shared() && machine.stays_on_chip(Bytes(bytes.0 / 2));
-        let (memory, shared) = if on_chip { (Bytes::ZERO, bytes) } else { (bytes, Bytes::ZERO) };
+        let (memory, shared) = machine.there_and_back(Bytes(4 * numbers));
         let mut causes =
             Causes::of(Cause::Exchange, machine.memory_time(memory) + machine.shared_time(shared));
         causes += Causes::of(Cause::Overhead, machine.barrier());

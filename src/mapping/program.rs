@@ -95,3 +95,45 @@ pub struct Program {
     /// The waves, in order.
     pub waves: Vec<Wave>,
 }
+
+impl Tile {
+    /// Least time from arrival to result: an operand that is there on arrival may be preloaded while earlier stages run.
+    #[must_use]
+    pub fn chain(&self) -> Femtos {
+        let product =
+            |s: &ArrayStage| s.stream.max(if s.preload_waits { s.preload } else { Femtos::ZERO }) + s.fill;
+        self.rotate + product(&self.scores) + self.exchange + self.softmax + product(&self.values)
+    }
+}
+
+impl Program {
+    /// No run takes less, whatever is scored ahead: the DMA engine is busy with every load and start in turn, then the last tile still
+    /// arrives and passes its stages; every other unit is busy with every tile after the first has arrived.
+    #[must_use]
+    pub fn bound(&self) -> Femtos {
+        let mut loads = Femtos::ZERO;
+        let mut units = [Femtos::ZERO; 5];
+        let (mut first, mut last) = (None, None);
+        for wave in &self.waves {
+            loads += wave.start * wave.repeat;
+            for (tile, count) in &wave.runs {
+                let n = count * wave.repeat;
+                loads += tile.load * n;
+                units[0] += (tile.rotate + tile.softmax) * n;
+                units[1] += (tile.scores.stream + tile.values.stream) * n;
+                units[2] += (tile.scores.preload + tile.values.preload) * n;
+                units[3] += tile.exchange * n;
+                units[4] += tile.sram * n;
+                if n > 0 {
+                    first.get_or_insert((wave.start, *tile));
+                    last = Some(*tile);
+                }
+            }
+        }
+        let (start, first_load) = first.map_or((Femtos::ZERO, Femtos::ZERO), |(s, t)| (s, t.load));
+        let chain = last.map_or(Femtos::ZERO, |t| t.chain().max(t.sram));
+        let busiest = units.into_iter().max().unwrap_or_default();
+        let latency = if last.is_some() { self.latency } else { Femtos::ZERO };
+        self.launch + (loads + latency + chain).max(start + first_load + latency + busiest)
+    }
+}

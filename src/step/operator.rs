@@ -114,6 +114,9 @@ impl OperatorTimer {
                 break;
             }
             let (program, after, spent) = plan.program(&self.machine, shape);
+            if best.is_some_and(|(t, _)| program.bound() + after.total() >= t.time) {
+                continue;
+            }
             let mut timeline = engine::run(&program);
             timeline += Timeline { time: after.total(), causes: after };
             if best.is_none_or(|(t, _)| timeline.time < t.time) {

@@ -1,8 +1,11 @@
 //! The fastest way to run attention: every candidate that could win is timed, in a fixed order, and the first of equals is kept.
 
 use crate::engine::{self, Timeline};
+use crate::mapping::Causes;
 use crate::mapping::attention::two_pass::TwoPass;
-use crate::mapping::attention::{Candidate, Plan, SPLITS, Shape, Spent, combine, plans, why_nothing_fits};
+use crate::mapping::attention::{
+    Candidate, Plan, PlanBound, SPLITS, Shape, Spent, combine, plans, why_nothing_fits,
+};
 use crate::mapping::machine::Machine;
 use crate::units::{Bytes, Femtos};
 use crate::workload::Batch;
@@ -90,6 +93,8 @@ pub fn attention(
 }
 
 /// The fastest of `plans` under any token split; with `limit`, only what beats it.
+///
+/// Every pair of plan and split has a cheap bound. The pair with the lowest is timed first, which leaves few others that could win.
 fn one_pass(
     machine: &Machine,
     shape: &Shape,
@@ -98,35 +103,88 @@ fn one_pass(
     limit: Option<Femtos>,
 ) -> Option<Choice> {
     let longest = batch.longest();
-    // The candidate with the lowest bound is usually the winner: timing it first spares most of the others.
-    let mut order: Vec<Candidate<'_>> = Vec::with_capacity(plans.len() * SPLITS.len());
-    for plan in plans {
-        for (i, &split) in SPLITS.iter().enumerate() {
-            // Beyond one token a part, splits are all the same.
-            if i > 0 && SPLITS[i - 1] >= longest {
-                break;
+    // Beyond one token a part, splits are all the same.
+    let useful = SPLITS.iter().position(|&s| s >= longest).map_or(SPLITS.len(), |i| i + 1);
+    let splits = &SPLITS[..useful];
+    let after_least = |split: u64| if split > 1 { machine.barrier() } else { Femtos::ZERO };
+    let mut pairs: Vec<(Femtos, u32, u64)> = Vec::with_capacity(plans.len() * splits.len());
+    let mut lowest = None;
+    for (i, plan) in plans.iter().enumerate() {
+        let bound = PlanBound::new(machine, shape, plan, batch);
+        for &split in splits {
+            let split = split.min(longest);
+            let pair = (bound.with(split) + after_least(split), i as u32, split);
+            if limit.is_some_and(|l| pair.0 >= l) {
+                continue;
             }
-            order.push(plan.candidate(machine, shape, batch, split.min(longest)));
+            if lowest.is_none_or(|l| pair < l) {
+                lowest = Some(pair);
+            }
+            pairs.push(pair);
         }
     }
-    order.sort_by_key(|c| c.bound);
+    let mut after = AfterSplits::default();
     let mut best: Option<Choice> = None;
-    for candidate in &order {
+    let mut consider = |pair: (Femtos, u32, u64), best: &mut Option<Choice>| {
+        let (bound, plan, split) = pair;
         let to_beat = best.as_ref().map(|b| b.timeline.time).or(limit);
-        if to_beat.is_some_and(|t| candidate.bound >= t) {
+        let after = after.get(machine, shape, batch, split);
+        if to_beat.is_some_and(|t| bound.saturating_sub(after_least(split)) + after.0 >= t) {
+            return;
+        }
+        let candidate = Candidate::new(machine, shape, plans[plan as usize], split);
+        if let Some(choice) = time(machine, batch, &candidate, after, to_beat) {
+            *best = Some(choice);
+        }
+    };
+    let lowest = lowest?;
+    consider(lowest, &mut best);
+    let to_beat = best.as_ref().map(|b| b.timeline.time);
+    pairs.retain(|p| *p != lowest && to_beat.is_none_or(|t| p.0 < t));
+    pairs.sort_unstable();
+    for pair in pairs {
+        if best.as_ref().is_some_and(|b| pair.0 >= b.timeline.time) {
             break;
         }
-        let choice = time(machine, shape, batch, candidate);
-        if to_beat.is_none_or(|t| choice.timeline.time < t) {
-            best = Some(choice);
-        }
+        consider(pair, &mut best);
     }
     best
 }
 
-/// Times one candidate under each number of tiles scored ahead.
-fn time(machine: &Machine, shape: &Shape, batch: &Batch, candidate: &Candidate<'_>) -> Choice {
+/// What follows a token split: time, causes, bytes at the memory and at the shared SRAM.
+type AfterSplit = (Femtos, Causes, Bytes, Bytes);
+
+/// What follows each token split, computed when first asked for: it does not depend on the plan.
+#[derive(Default)]
+struct AfterSplits {
+    known: Vec<(u64, AfterSplit)>,
+}
+
+impl AfterSplits {
+    fn get(&mut self, machine: &Machine, shape: &Shape, batch: &Batch, split: u64) -> AfterSplit {
+        if let Some((_, after)) = self.known.iter().find(|k| k.0 == split) {
+            return *after;
+        }
+        let after = combine(machine, shape, batch, split);
+        self.known.push((split, after));
+        after
+    }
+}
+
+/// Times one candidate under each number of tiles scored ahead; `None` where it does not beat `limit`.
+fn time(
+    machine: &Machine,
+    batch: &Batch,
+    candidate: &Candidate<'_>,
+    (after, causes, memory, shared): AfterSplit,
+    limit: Option<Femtos>,
+) -> Option<Choice> {
     let (mut program, mut spent) = candidate.program(batch);
+    let bound = program.bound();
+    let loses = |time: Femtos| limit.is_some_and(|l| time + after >= l);
+    if loses(bound) {
+        return None;
+    }
     let mut timeline = Timeline::default();
     let mut lookahead = 0;
     for (i, &ahead) in candidate.plan.lookaheads.iter().enumerate() {
@@ -135,11 +193,16 @@ fn time(machine: &Machine, shape: &Shape, batch: &Batch, candidate: &Candidate<'
         if i == 0 || run.time < timeline.time {
             (timeline, lookahead) = (run, ahead);
         }
+        if timeline.time <= bound {
+            break;
+        }
     }
-    let (time, causes, memory, shared) = combine(machine, shape, batch, candidate.split);
-    timeline += Timeline { time, causes };
+    if loses(timeline.time) {
+        return None;
+    }
+    timeline += Timeline { time: after, causes };
     spent.shared += shared;
-    Choice {
+    Some(Choice {
         timeline,
         spent,
         exchange: memory,
@@ -150,7 +213,7 @@ fn time(machine: &Machine, shape: &Shape, batch: &Batch, candidate: &Candidate<'
         passes: 1,
         memory_reads: if machine.has_shared() { 1 } else { candidate.plan.head_groups },
         runner_up: None,
-    }
+    })
 }
 
 /// Times a two-pass plan: the passes are chosen each for itself.

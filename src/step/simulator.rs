@@ -249,7 +249,7 @@ impl Simulator {
         }
         let ops = workload::decode(&self.subject, &contexts);
         let available = self.accelerator().memory_capacity();
-        let capacity = decode_capacity(&self.subject, &contexts, &ops, available);
+        let capacity = decode_capacity(&self.subject, self.weights, &contexts, &ops, available);
         point.capacity_bytes = capacity;
         if let Some(available) = available.filter(|&a| capacity.total > a) {
             point.largest_batch = Some(largest_batch(&self.subject, context, available));

@@ -80,15 +80,15 @@ pub fn prefill_activations(subject: &Subject, tokens: u64) -> Bytes {
     act.bytes(whole) * tokens + act.bytes((up + 1) * model.d_ffn) * tokens.min(FFN_BLOCK)
 }
 
-/// What a decode step of `contexts` holds, against `available` bytes.
+/// What a decode step of `contexts` holds beside the stored `weights`, against `available` bytes.
 #[must_use]
 pub fn decode_capacity(
     subject: &Subject,
+    weights: Bytes,
     contexts: &Batch,
     operators: &[Operator],
     available: Option<Bytes>,
 ) -> Capacity {
-    let weights = stored_weights(subject);
     let cache: Bytes = contexts.runs().iter().map(|&(n, count)| subject.cache_bytes(n) * count).sum();
     let activations = activations(subject, operators, contexts.sequences());
     Capacity {
@@ -105,10 +105,11 @@ pub fn decode_capacity(
 /// The largest number of sequences of `context` tokens that fit into `available`; 0 if not one.
 #[must_use]
 pub fn largest_batch(subject: &Subject, context: u64, available: Bytes) -> u64 {
+    let weights = stored_weights(subject);
     let fits = |batch: u64| {
         let contexts = Batch::uniform(context, batch);
         let ops = super::decode(subject, &contexts);
-        decode_capacity(subject, &contexts, &ops, Some(available)).total <= available
+        decode_capacity(subject, weights, &contexts, &ops, Some(available)).total <= available
     };
     let per_sequence = subject.cache_bytes(context).0.max(1);
     let (mut low, mut high) = (0, available.0 / per_sequence + 1);

@@ -9,36 +9,80 @@ use crate::mapping::{Cause, Causes};
 use crate::units::{Bytes, Femtos};
 use crate::workload::Batch;
 
-/// One way to run attention of one layer.
-#[derive(Debug, Clone)]
+/// One way to run attention of one layer: a plan, and the parts that the longest sequence is split into.
+#[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
     machine: &'a Machine,
     shape: &'a Shape,
     /// The plan.
     pub plan: &'a Plan,
-    /// Parts that the longest sequence is split into.
+    /// Token split.
     pub split: u64,
-    /// No run takes less.
-    pub bound: Femtos,
 }
 
-impl Plan {
-    /// This plan with `split`; its bound costs no allocation.
+impl<'a> Candidate<'a> {
+    /// `plan` with `split` on `machine`.
     #[must_use]
-    pub fn candidate<'a>(
-        &'a self,
-        machine: &'a Machine,
-        shape: &'a Shape,
-        batch: &Batch,
-        split: u64,
-    ) -> Candidate<'a> {
-        Candidate { machine, shape, plan: self, split, bound: bound(machine, shape, self, batch, split) }
+    pub const fn new(machine: &'a Machine, shape: &'a Shape, plan: &'a Plan, split: u64) -> Self {
+        Self { machine, shape, plan, split }
+    }
+}
+
+/// Bounds of one plan over a batch under any split, without what follows a split: cheap enough to try every one.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanBound {
+    base: Femtos,
+    start: Femtos,
+    moved: Femtos,
+    busiest: Femtos,
+    tile: u64,
+    lanes: u64,
+    streams: u64,
+    longest: u64,
+    /// Sequences where all are equal.
+    uniform: Option<u64>,
+    sequences: u64,
+    tokens: u64,
+}
+
+impl PlanBound {
+    /// The bounds of `plan`.
+    #[must_use]
+    pub fn new(machine: &Machine, shape: &Shape, plan: &Plan, batch: &Batch) -> Self {
+        let latency = if shape.residence == Residence::Memory { machine.latency } else { Femtos::ZERO };
+        let tokens = batch.tokens();
+        Self {
+            base: machine.launch() + latency,
+            start: machine.work_item(),
+            moved: transfer(machine, shape, plan, tokens),
+            busiest: plan.full.busiest,
+            tile: plan.tile,
+            lanes: plan.lanes,
+            streams: shape.groups * plan.head_groups,
+            longest: batch.longest(),
+            uniform: if batch.runs().len() == 1 { Some(batch.sequences()) } else { None },
+            sequences: batch.sequences(),
+            tokens,
+        }
     }
 
-    /// A bound on this plan under any split.
+    /// No run of the plan with `split` takes less, what follows the split aside: loads and wave starts one after the other, or the
+    /// busiest unit of the busiest core.
     #[must_use]
-    pub fn bound(&self, machine: &Machine, shape: &Shape, batch: &Batch) -> Femtos {
-        machine.launch() + transfer(machine, shape, self, batch.tokens())
+    pub fn with(&self, split: u64) -> Femtos {
+        let (waves, tiles) = match self.uniform {
+            Some(count) => {
+                let waves = (count * self.streams * split).div_ceil(self.lanes);
+                (waves, waves * (self.longest / split / self.tile))
+            }
+            None => {
+                let even = (self.tokens * self.streams).div_ceil(self.lanes);
+                let waves = (self.sequences * self.streams).div_ceil(self.lanes);
+                (waves, even.max(self.longest.div_ceil(split)) / self.tile)
+            }
+        };
+        let compute = Femtos(self.busiest.0.saturating_mul(tiles));
+        self.base + (self.start * waves + self.moved).max(self.start + compute)
     }
 }
 
@@ -51,29 +95,6 @@ fn transfer(machine: &Machine, shape: &Shape, plan: &Plan, tokens: u64) -> Femto
         Residence::OnChip => Femtos::ZERO,
     };
     memory.max(machine.shared_time(rows * shared_reads))
-}
-
-fn bound(machine: &Machine, shape: &Shape, plan: &Plan, batch: &Batch, split: u64) -> Femtos {
-    let longest = batch.longest();
-    let split = split.min(longest);
-    let tokens = batch.tokens();
-    // Work items, and tokens on the busiest core: at least an even share, at least one whole item.
-    let streams = shape.groups * plan.head_groups;
-    let even = (tokens * streams).div_ceil(plan.lanes);
-    let busiest = even.max(longest.div_ceil(split));
-    let full_tiles = match batch.runs() {
-        [(n, count)] => (count * streams * split).div_ceil(plan.lanes) * (n / split / plan.tile),
-        _ => busiest / plan.tile,
-    };
-    let compute = Femtos(plan.full.busiest.0.saturating_mul(full_tiles));
-    let moved = transfer(machine, shape, plan, tokens);
-    let waves = match batch.runs() {
-        [(_, count)] => (count * streams * split).div_ceil(plan.lanes),
-        _ => (batch.sequences() * streams).div_ceil(plan.lanes),
-    };
-    let starts = if waves > 0 { machine.work_item() } else { Femtos::ZERO };
-    let latency = if shape.residence == Residence::Memory { machine.latency } else { Femtos::ZERO };
-    machine.launch() + starts + latency + moved.max(compute) + combine(machine, shape, batch, split).0
 }
 
 /// What follows a token split: every head's partial sums, maximum and denominator are written and read back, 2·S·h·(width + 2)·4 bytes
@@ -100,15 +121,7 @@ pub fn combine(
         .sum();
     let numbers = partials * shape.queries * (shape.result_width() + 2 * shape.groups * shape.heads());
     let one_way = Bytes(numbers * 4);
-    let on_chip = machine.has_shared() && machine.stays_on_chip(one_way);
-    let free = machine.spec.free_activations;
-    let (memory, shared) = if free || (!machine.has_shared() && machine.spec.hbm.is_none()) {
-        (Bytes::ZERO, Bytes::ZERO)
-    } else if on_chip {
-        (Bytes::ZERO, one_way * 2)
-    } else {
-        (one_way * 2, Bytes::ZERO)
-    };
+    let (memory, shared) = machine.there_and_back(one_way);
     let exchange = machine.memory_time(memory) + machine.shared_time(shared);
     let latency = if memory.0 > 0 { machine.latency * 2 } else { Femtos::ZERO };
     // Each partial number is scaled and summed.

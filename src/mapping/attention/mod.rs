@@ -1,13 +1,13 @@
 //! Plans for attention: token split S × cluster (column split) C × head groups G × passes, of which all known kernels are corners.
 //!
 //! [`plans`] enumerates what fits a machine; the set depends neither on the context nor on the batch, and grows with capacity, so
-//! that more memory or more cores are never slower. [`Plan::candidate`] lays a batch out under one plan and split.
+//! that more memory or more cores are never slower. [`Candidate`] lays a batch out under one plan and split.
 
 mod candidate;
 mod tile;
 pub mod two_pass;
 
-pub use candidate::{Candidate, Spent, combine};
+pub use candidate::{Candidate, PlanBound, Spent, combine};
 pub use tile::TileCost;
 
 use super::machine::Machine;
@@ -161,7 +161,7 @@ fn contraction(
 }
 
 /// Tokens in a tile that are tried.
-const TILES: [u64; 11] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384];
+const TILES: [u64; 7] = [16, 32, 64, 128, 256, 1024, 4096];
 /// On a machine whose compute is free a tile is as long as the work.
 const WHOLE: [u64; 1] = [1 << 31];
 /// Token splits that are tried: about eight an octave at first, four later. They do not depend on machine, context or batch.

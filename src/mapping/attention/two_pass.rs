@@ -86,9 +86,7 @@ impl TwoPass {
     /// the shared SRAM.
     #[must_use]
     pub fn between(&self, machine: &Machine) -> (Causes, Bytes, Bytes) {
-        let on_chip = machine.has_shared();
-        let (memory, shared) =
-            if on_chip { (Bytes::ZERO, self.probabilities) } else { (self.probabilities, Bytes::ZERO) };
+        let (memory, shared) = machine.there_and_back(Bytes(self.probabilities.0 / 2));
         let mut causes =
             Causes::of(Cause::Exchange, machine.memory_time(memory) + machine.shared_time(shared));
         causes += Causes::of(Cause::Overhead, machine.barrier() * (2 * self.chunks));
