@@ -1,0 +1,385 @@
+//! The presets against figures that were written down apart from them: parameter counts, peaks, bandwidths, and the tables of
+//! docs/accelerators.md. Where the shared facts lie beside the repository, every shape is held against them too.
+
+#![allow(clippy::expect_used, reason = "a test stops at the first preset it cannot read")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "measured deviations, and what was skipped")]
+
+use std::path::{Path, PathBuf};
+
+use slimsim::config::{Overrides, PresetKind, load_accelerator, load_model, preset_names, preset_text};
+use slimsim::hardware::Accelerator;
+use slimsim::hardware::vector_unit::VectorUnit;
+use slimsim::model::{Model, Position};
+use slimsim::units::{Bandwidth, Bytes, Dtype};
+
+/// Embeddings and matrices of each model, without norms and biases: a tied embedding once. From the models' published shapes.
+const PARAMETERS: [(&str, u64); 28] = [
+    ("aya-23-35b", 34_980_495_360),
+    ("bitnet-b1-58-3b", 3_323_910_400),
+    ("bloom", 176_234_168_320),
+    ("codegemma-7b", 8_537_505_792),
+    ("codellama-13b", 13_015_613_440),
+    ("codellama-7b", 6_738_280_448),
+    ("gemma2-9b", 9_241_100_288),
+    ("gpt-2-xl", 1_554_971_200),
+    ("llama-2-7b-32k", 6_738_149_376),
+    ("llava-next-video-7b", 6_738_673_664),
+    ("llava-vicuna-13b", 13_016_104_960),
+    ("llm-compiler-13b", 13_015_613_440),
+    ("maira-2", 6_738_149_376),
+    ("metagene-1", 6_480_199_680),
+    ("minicpm-v2", 2_724_694_272),
+    ("mpt-30b", 29_956_046_848),
+    ("mpt-7b-8k", 6_648_758_272),
+    ("olmo-1b", 1_176_764_416),
+    ("openllama-13b", 13_015_449_600),
+    ("openmath-codellama-13b", 13_015_613_440),
+    ("phi-3-mini-128k", 3_820_879_872),
+    ("rocket-3b", 2_795_110_400),
+    ("smollm2-1.7b", 1_711_276_032),
+    ("smolvlm", 1_711_276_032),
+    ("stable-code-3b", 2_795_110_400),
+    ("ultralm-65b", 65_284_341_760),
+    ("vicuna-13b-16k", 13_015_449_600),
+    ("vicuna-7b-16k", 6_738_149_376),
+];
+
+/// Published figures of a machine.
+struct Published {
+    name: &'static str,
+    /// Name in the shared table.
+    listed_as: &'static str,
+    /// Dense 16-bit peak in TFLOP/s.
+    bf16: f64,
+    /// Dense int8 peak in TOPS, where there is one.
+    int8: Option<f64>,
+    /// Dense fp8 peak in TFLOP/s, where there is one.
+    fp8: Option<f64>,
+    /// Bandwidth of the memory that holds weights and cache, in GB/s.
+    bandwidth: u64,
+    /// Capacity of that memory in MB.
+    capacity: u64,
+}
+
+/// One line of [`HARDWARE`].
+#[rustfmt::skip]
+const fn published(
+    name: &'static str, listed_as: &'static str, bf16: f64, int8: Option<f64>, fp8: Option<f64>, bandwidth: u64, capacity: u64,
+) -> Published {
+    Published { name, listed_as, bf16, int8, fp8, bandwidth, capacity }
+}
+
+#[rustfmt::skip]
+const HARDWARE: [Published; 12] = [
+    published("a100-sxm", "A100-80 SXM", 312.0, Some(624.0), None, 2039, 80_000),
+    published("b200-sxm", "B200 SXM", 2250.0, Some(4500.0), Some(4500.0), 7700, 180_000),
+    published("gaudi3", "Intel Gaudi3", 1835.0, None, Some(1835.0), 3670, 128_000),
+    published("groq-lpu", "Groq LPU v1", 188.0, Some(750.0), None, 80_000, 230),
+    published("h100-sxm", "H100 SXM", 989.0, Some(1978.0), Some(1978.0), 3350, 80_000),
+    published("h200-sxm", "H200 SXM", 989.0, Some(1978.0), Some(1978.0), 4800, 141_000),
+    published("l40s", "L40S", 362.05, Some(733.0), Some(733.0), 864, 48_000),
+    published("mi300x", "MI300X", 1307.0, Some(2615.0), Some(2615.0), 5300, 192_000),
+    published("tpu-v4", "TPU v4", 275.0, Some(275.0), None, 1200, 32_000),
+    published("tpu-v5e", "TPU v5e", 197.0, Some(394.0), None, 819, 16_000),
+    published("tpu-v5p", "TPU v5p", 459.0, Some(918.0), None, 2765, 95_000),
+    published("trainium2", "AWS Trainium2", 667.0, None, Some(1299.0), 3000, 96_000),
+];
+
+/// The preset as it stands.
+fn accelerator(name: &str) -> Accelerator {
+    load_accelerator(name, &Overrides::default()).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The preset as it stands.
+fn model(name: &str) -> Model {
+    load_model(name, &Overrides::default()).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Dense peak of `dtype` in TFLOP/s.
+fn peak(machine: &Accelerator, dtype: Dtype) -> f64 {
+    2.0 * machine.peak_macs_per_second(dtype).expect("a real machine has a finite peak") as f64 / 1e12
+}
+
+/// Share of the vector unit that rotating 16-bit keys takes when they arrive at full bandwidth.
+fn rotation_share(machine: &Accelerator) -> f64 {
+    let VectorUnit::Lanes { lanes, rotate_ops, .. } = machine.cores.vector_unit else { return 0.0 };
+    let keys = machine.memory_bandwidth().expect("every preset has a memory").0 as f64 / 2.0;
+    keys * rotate_ops as f64 / (lanes * machine.cores.count * machine.clock.0) as f64
+}
+
+/// Parameters of embeddings and matrices.
+fn parameters(model: &Model) -> u64 {
+    let embeddings = model.vocab * model.d_model * if model.tied_embeddings { 1 } else { 2 };
+    let attention = 2 * model.d_model * (model.query_width() + model.kv_width());
+    let ffn = model.d_model * model.d_ffn * if model.gated_ffn { 3 } else { 2 };
+    embeddings + model.layers * (attention + ffn)
+}
+
+/// A file of the shared facts, or `None`, said on standard error, where they don't lie beside the repository.
+fn shared_facts(file: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/facts").join(file);
+    if !path.exists() {
+        eprintln!("skipped: no {}", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// The rows of a shared table as (column, value) lookups.
+fn rows(path: &Path) -> Vec<std::collections::BTreeMap<String, String>> {
+    let mut reader = csv::Reader::from_path(path).expect("a shared table is readable");
+    reader.deserialize().collect::<Result<_, _>>().expect("a shared table is well formed")
+}
+
+#[test]
+fn every_accelerator_preset_loads_and_is_listed() {
+    let names: Vec<_> = preset_names(PresetKind::Accelerator).collect();
+    let mut expected: Vec<_> = HARDWARE.iter().map(|p| p.name).chain(["ideal-memory-bound"]).collect();
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+    for name in names {
+        let machine = accelerator(name);
+        assert_eq!(machine.name, name, "the name in the file is the file's name");
+        assert!(!machine.source.is_empty(), "{name} names no source");
+    }
+}
+
+#[test]
+fn every_model_preset_loads_and_is_listed() {
+    let names: Vec<_> = preset_names(PresetKind::Model).collect();
+    assert_eq!(names, PARAMETERS.map(|(name, _)| name));
+    for name in names {
+        let model = model(name);
+        assert_eq!(model.name, name, "the name in the file is the file's name");
+        assert!(!model.source.is_empty(), "{name} names no source");
+        // What these presets promise: decoders whose K is X times a matrix, without a bias that rotation would carry along.
+        assert!(model.encoder.is_none() && model.moe.is_none() && model.mla.is_none(), "{name}");
+        assert!(!model.qk_norm, "{name}");
+        assert!(!model.attention_bias.k || !model.rotates(), "{name}");
+    }
+}
+
+#[test]
+fn parameter_counts_follow_from_the_shapes() {
+    for (name, expected) in PARAMETERS {
+        assert_eq!(parameters(&model(name)), expected, "{name}");
+    }
+}
+
+#[test]
+fn peaks_and_memories_are_the_published_ones() {
+    for published in HARDWARE {
+        let name = published.name;
+        let machine = accelerator(name);
+        let near = |dtype, expected: f64, tolerance: f64| {
+            let deviation = peak(&machine, dtype) / expected - 1.0;
+            println!(
+                "{name} {dtype}: {:.1} against {expected} ({:+.2} %)",
+                peak(&machine, dtype),
+                deviation * 100.0
+            );
+            assert!(deviation.abs() <= tolerance, "{name} {dtype}: off by {:.2} %", deviation * 100.0);
+        };
+        near(Dtype::Bf16, published.bf16, 0.01);
+        // L40S states its 8-bit peak at another clock than its 16-bit one: 1.2 %.
+        for (dtype, expected) in [(Dtype::Int8, published.int8), (Dtype::Fp8, published.fp8)] {
+            if let Some(expected) = expected {
+                near(dtype, expected, 0.0125);
+            }
+        }
+        assert_eq!(
+            machine.memory_bandwidth(),
+            Some(Bandwidth(published.bandwidth * 1_000_000_000)),
+            "{name}"
+        );
+        assert_eq!(machine.memory_capacity(), Some(Bytes(published.capacity * 1_000_000)), "{name}");
+    }
+}
+
+#[test]
+fn rotation_takes_the_share_of_the_vector_unit_that_the_design_counts_on() {
+    for (name, low, high) in [
+        ("h100-sxm", 0.30, 0.36),
+        ("a100-sxm", 0.57, 0.70),
+        ("b200-sxm", 0.57, 0.70),
+        ("tpu-v5p", 0.57, 0.70),
+    ] {
+        let share = rotation_share(&accelerator(name));
+        println!("{name}: {share:.3}");
+        assert!((low..=high).contains(&share), "{name}: {share}");
+    }
+}
+
+#[test]
+fn matrix_ports_of_a_tpu_take_what_its_shape_says() {
+    // Eight 128-wide arrays, two bytes a port and cycle at 1.751 GHz: 3.58 TB/s for each kind of port.
+    let machine = accelerator("tpu-v5p");
+    let slimsim::hardware::mac_array::MacArray::Systolic { rows, count, .. } = machine.cores.mac_array else {
+        panic!("tpu-v5p is systolic")
+    };
+    let port = (rows * count * machine.cores.count * 2) as f64 * machine.clock.0 as f64;
+    assert!((port / 3.58e12 - 1.0).abs() < 0.01, "{port}");
+}
+
+#[test]
+fn the_ideal_machine_has_a_memory_and_nothing_else() {
+    let machine = accelerator("ideal-memory-bound");
+    let hbm = machine.hbm.as_ref().expect("it has a memory");
+    assert_eq!(machine.peak_macs_per_second(Dtype::Fp32), None);
+    assert_eq!(machine.cores.vector_unit, VectorUnit::Ideal);
+    assert_eq!(machine.cores.sram.bandwidth.resolve(machine.clock), None);
+    assert_eq!((hbm.capacity, hbm.latency.0), (None, 0));
+    assert_eq!(machine.overheads, slimsim::hardware::Overheads::default());
+    assert!(machine.free_activations);
+    assert!(
+        HARDWARE.iter().all(|p| !accelerator(p.name).free_activations),
+        "no real machine moves activations for free"
+    );
+}
+
+#[test]
+fn energy_is_known_for_every_real_machine() {
+    for published in HARDWARE {
+        let machine = accelerator(published.name);
+        let energy = &machine.energy;
+        assert_eq!(energy.hbm_pj_per_bit.is_some(), machine.hbm.is_some(), "{}", machine.name);
+        assert_eq!(
+            energy.shared_sram_pj_per_bit.is_some(),
+            machine.shared_sram.is_some(),
+            "{}",
+            machine.name
+        );
+        assert!(energy.local_sram_pj_per_bit.is_some() && energy.vector_op_pj.is_some(), "{}", machine.name);
+        for dtype in Dtype::ALL {
+            assert!(energy.mac(dtype).is_some(), "{} has no energy of a {dtype} product", machine.name);
+        }
+    }
+}
+
+#[test]
+fn the_table_of_the_documentation_is_what_the_presets_say() {
+    let documentation = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/accelerators.md");
+    let text = std::fs::read_to_string(documentation).expect("docs/accelerators.md is readable");
+    let mut missing = String::new();
+    for published in &HARDWARE {
+        let machine = accelerator(published.name);
+        let narrow = if published.int8.is_some() { Dtype::Int8 } else { Dtype::Fp8 };
+        let bandwidth = published.bandwidth;
+        let capacity = match published.capacity {
+            mb if mb >= 1000 => format!("{} GB", mb / 1000),
+            mb => format!("{mb} MB"),
+        };
+        let row = format!(
+            "| `{}` | {} | {:.1} | {:.0} ({narrow}) | {bandwidth} | {capacity} | {:.1} | {:.2} |",
+            machine.name,
+            machine.cores.count,
+            peak(&machine, Dtype::Bf16),
+            peak(&machine, narrow),
+            machine.ridge_flop_per_byte(Dtype::Bf16).expect("a real machine has a ridge point"),
+            rotation_share(&machine),
+        );
+        if !text.lines().any(|line| line == row) {
+            missing.push_str(&row);
+            missing.push('\n');
+        }
+    }
+    assert!(missing.is_empty(), "docs/accelerators.md lacks these rows:\n{missing}");
+}
+
+#[test]
+fn every_figure_of_an_accelerator_says_where_it_is_from() {
+    // On its line or in the comment above it, a figure names its source or says that it is assumed or derived.
+    let figures = [
+        "clock",
+        "count",
+        "bandwidth",
+        "capacity",
+        "latency",
+        "launch",
+        "work_item",
+        "barrier",
+        "lanes",
+        "exp_per_cycle",
+        "max_size",
+        "hbm",
+        "shared_sram",
+        "local_sram",
+        "vector_op",
+    ];
+    let mut seen = 0;
+    for name in preset_names(PresetKind::Accelerator) {
+        let text = preset_text(PresetKind::Accelerator, name).expect("a listed preset has a text");
+        let mut above = "";
+        for line in text.lines() {
+            if line.split_once(" = ").is_some_and(|(key, _)| figures.contains(&key)) {
+                assert!(line.contains(" # ") || above.starts_with("# "), "{name}: no source for: {line}");
+                seen += 1;
+            }
+            above = line;
+        }
+    }
+    assert!(seen > 150, "only {seen} figures found: the keys have changed");
+}
+
+#[test]
+fn shapes_agree_with_the_shared_table() {
+    let Some(path) = shared_facts("models.csv") else { return };
+    let rows = rows(&path);
+    for (name, _) in PARAMETERS {
+        let row = rows
+            .iter()
+            .find(|r| r["name"].to_lowercase().replace([' ', '_'], "-") == name)
+            .unwrap_or_else(|| panic!("{name} is not in the shared table"));
+        let number =
+            |column: &str| -> u64 { row[column].parse().unwrap_or_else(|_| panic!("{name}: {column}")) };
+        let model = model(name);
+        assert_eq!(parameters(&model), number("params_computed"), "{name}");
+        for (column, value) in [
+            ("layers", model.layers),
+            ("d_model", model.d_model),
+            ("heads", model.heads),
+            ("kv_heads", model.kv_heads),
+            ("head_dim", model.head_dim),
+            ("d_ffn", model.d_ffn),
+            ("gated_ffn", u64::from(model.gated_ffn)),
+            ("vocab", model.vocab),
+            ("max_ctx", model.max_context),
+        ] {
+            assert_eq!(value, number(column), "{name}: {column}");
+        }
+        assert_eq!(model.position == Position::Rope, row["pos_enc"].starts_with("rope"), "{name}");
+        if model.rotates() {
+            assert!(
+                (model.rotary_fraction - row["rotary_fraction"].parse::<f64>().unwrap_or(1.0)).abs() < 1e-9,
+                "{name}"
+            );
+        }
+        if row["tied_embeddings"] != "?" {
+            assert_eq!(model.tied_embeddings, row["tied_embeddings"] == "1", "{name}");
+        }
+        if row["certainty"] == "conflict" {
+            assert!(
+                model.note.is_some_and(|n| n.to_lowercase().contains("conflict")),
+                "{name} hides a conflict"
+            );
+        }
+    }
+}
+
+#[test]
+fn machines_agree_with_the_shared_table() {
+    let Some(path) = shared_facts("hardware.csv") else { return };
+    let rows = rows(&path);
+    for published in HARDWARE {
+        let row = rows
+            .iter()
+            .find(|r| r["name"] == published.listed_as)
+            .unwrap_or_else(|| panic!("{} is not in the shared table", published.listed_as));
+        let number = |column: &str| row[column].parse::<f64>().ok();
+        assert_eq!(number("bf16_fp16_dense_tflops"), Some(published.bf16), "{}", published.name);
+        assert_eq!(number("int8_dense_tops"), published.int8, "{}", published.name);
+        assert_eq!(number("mem_bw_GBps"), Some(published.bandwidth as f64), "{}", published.name);
+        let capacity = number("mem_capacity_GB").expect("a capacity");
+        assert!((capacity * 1000.0 - published.capacity as f64).abs() < 0.5, "{}", published.name);
+    }
+}
