@@ -29,16 +29,29 @@ pub fn context(tokens: u64) -> String {
 #[must_use]
 pub fn significant(value: f64, figures: usize) -> String {
     if !value.is_finite() {
-        return if value.is_nan() { "–".to_owned() } else if value > 0.0 { "∞".to_owned() } else { "−∞".to_owned() };
+        return if value.is_nan() {
+            "–".to_owned()
+        } else if value > 0.0 {
+            "∞".to_owned()
+        } else {
+            "−∞".to_owned()
+        };
     }
     if value == 0.0 {
         return "0".to_owned();
     }
-    if value.abs() >= 1e15 || value.abs() < 1e-6 {
-        return format!("{value:.*e}", figures.saturating_sub(1));
+    let exponential = format!("{value:.*e}", figures.saturating_sub(1));
+    // The magnitude after rounding: 9.996 to three figures is 10.0, not 10.00.
+    let magnitude: i64 = exponential.rsplit('e').next().and_then(|e| e.parse().ok()).unwrap_or(0);
+    if !(-6..15).contains(&magnitude) {
+        return exponential;
     }
-    let magnitude = value.abs().log10().floor() as i64;
     let decimals = usize::try_from(figures as i64 - 1 - magnitude).unwrap_or(0);
+    grouped(value, decimals)
+}
+
+/// `value` with `decimals` decimals, thousands separated.
+pub(super) fn grouped(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let (sign, whole) = whole.strip_prefix('-').map_or(("", whole), |w| ("−", w));
@@ -66,10 +79,8 @@ pub fn si(value: f64, unit: &str) -> String {
         return format!("{} {unit}", significant(value, 3));
     }
     // 999.9 rounds to four figures: take the next prefix from where three figures would read 1000.
-    let (scale, prefix) = PREFIXES
-        .into_iter()
-        .find(|(scale, _)| value.abs() / scale >= 0.9995)
-        .unwrap_or((1e-12, "p"));
+    let (scale, prefix) =
+        PREFIXES.into_iter().find(|(scale, _)| value.abs() / scale >= 0.9995).unwrap_or((1e-12, "p"));
     format!("{} {prefix}{unit}", significant(value / scale, 3))
 }
 
@@ -108,7 +119,8 @@ mod tests {
 
     #[test]
     fn contexts_read_as_people_call_them() {
-        let cases = [(1, "1"), (512, "512"), (1024, "1k"), (1500, "1,500"), (131_072, "128k"), (1 << 20, "1M")];
+        let cases =
+            [(1, "1"), (512, "512"), (1024, "1k"), (1500, "1,500"), (131_072, "128k"), (1 << 20, "1M")];
         for (tokens, text) in cases {
             assert_eq!(context(tokens), text);
         }

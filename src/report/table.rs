@@ -79,9 +79,8 @@ impl Exporter for PointTable {
             document.model, document.accelerator, document.weight_dtype, document.cache_dtype
         );
         wrapped(&heading, "", self.width, out)?;
-        let header = [
-            "scheme", "context", "batch", "time", "tokens/s", "speedup", "memory", "mostly", "time/bound",
-        ];
+        let header =
+            ["scheme", "context", "batch", "time", "tokens/s", "speedup", "memory", "mostly", "time/bound"];
         let mut table = TableWriter::new(&header, 1, self.width);
         for point in document.points {
             table.row(cells(point));
