@@ -6,7 +6,7 @@ pub fn thousands(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -19,8 +19,8 @@ pub fn thousands(value: u64) -> String {
 pub fn context(tokens: u64) -> String {
     const K: u64 = 1024;
     match tokens {
-        t if t >= K * K && t % (K * K) == 0 => format!("{}M", thousands(t / (K * K))),
-        t if t >= K && t % K == 0 => format!("{}k", thousands(t / K)),
+        t if t >= K * K && t.is_multiple_of(K * K) => format!("{}M", thousands(t / (K * K))),
+        t if t >= K && t.is_multiple_of(K) => format!("{}k", thousands(t / K)),
         t => thousands(t),
     }
 }

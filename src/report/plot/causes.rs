@@ -6,7 +6,7 @@ use super::scale::{Scale, linear_labels};
 use super::theme::{self, GREY, PAPER, Type, size};
 use super::{Plot, PlotError};
 use crate::ledger::{Cause, CyclesByCause};
-use crate::report::numbers::{context, si, significant};
+use crate::report::numbers::{context, si};
 
 /// What to draw: steps of several schemes at several contexts, one batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +76,8 @@ struct Bar<'a> {
     slot: usize,
     step: Option<&'a CyclesByCause>,
     height: f64,
+    /// What stands in place of a bar without height.
+    missing: &'static str,
 }
 
 impl Bar<'_> {
@@ -121,9 +123,9 @@ impl<'a> Layout<'a> {
                     scheme: &bar.scheme,
                     group: contexts.iter().position(|&n| n == bar.context).unwrap_or(0),
                     slot: schemes.iter().position(|&s| s == bar.scheme).unwrap_or(0),
-                    // Without a baseline there is no height relative to it.
                     step: bar.step.as_ref().map(|(_, cycles)| cycles).filter(|_| height > 0.0),
                     height,
+                    missing: if bar.step.is_none() { "does not run" } else { "no baseline" },
                 }
             })
             .collect();
@@ -162,7 +164,12 @@ fn paint(canvas: &mut Canvas<'_>, top: f64, chart: &CauseChart, layout: &Layout<
     let slot = (pitch * 0.8 / layout.schemes.len() as f64).min(96.0);
     let widest = layout.schemes.iter().map(|s| NAME.width(s)).fold(0.0, f64::max);
     let upright = widest > slot - 4.0;
-    let names = if upright { widest.min(130.0) + 6.0 } else { 16.0 };
+    let named = slot >= 9.0;
+    let names = match (named, upright) {
+        (false, _) => 2.0,
+        (true, true) => widest.min(130.0) + 6.0,
+        (true, false) => 16.0,
+    };
     let outer = Area::new(EDGE, top + 4.0, page.right - EDGE, page.bottom - names - 52.0);
     let frame = frame::frame(canvas, outer, left, &x, &y);
 
@@ -178,13 +185,16 @@ fn paint(canvas: &mut Canvas<'_>, top: f64, chart: &CauseChart, layout: &Layout<
         }
     }
     let style = Type::new(size::LABEL).center();
-    canvas.text("context (tokens attended)", (frame.area.center().0, page.bottom - 20.0), &style);
+    let order =
+        if named { String::new() } else { format!("; bars from the left: {}", layout.schemes.join(", ")) };
+    let text = theme::shorten(&format!("context (tokens attended){order}"), &style, frame.area.width());
+    canvas.text(&text, (frame.area.center().0, page.bottom - 20.0), &style);
     for bar in &layout.bars {
         let middle = frame.area.left
             + (bar.group as f64 + 0.5) * pitch
             + (bar.slot as f64 + 0.5 - layout.schemes.len() as f64 / 2.0) * slot;
         paint_bar(canvas, &frame, bar, (middle, slot * 0.86), scale, chart.unit);
-        if slot < 9.0 {
+        if !named {
             continue;
         }
         if upright {
@@ -213,7 +223,7 @@ fn paint_bar(
     if bar.step.is_none() {
         let style = NAME.upright();
         if width > 12.0 {
-            canvas.text("does not run", (middle, frame.area.bottom - 6.0), &style);
+            canvas.text(bar.missing, (middle, frame.area.bottom - 6.0), &style);
         }
         return;
     }
@@ -232,15 +242,17 @@ fn paint_bar(
             canvas.line(&[(left, top), (right, top)], &Pen::new(PAPER, 0.8));
         }
         let style = Type::new(size::NOTE).color(theme::ink_on(color)).center();
-        let label = format!("{:.0} %", share * 100.0);
-        if bottom - top >= 15.0 && style.width(&label) + 2.0 <= width {
+        let label = [format!("{:.0} %", share * 100.0), format!("{:.0}%", share * 100.0)]
+            .into_iter()
+            .find(|label| bottom - top >= 15.0 && style.width(label) <= width - 1.0);
+        if let Some(label) = label {
             canvas.text(&label, (middle, f64::midpoint(top, bottom)), &style);
         }
     }
     let total = match unit {
         CauseUnit::Time => si(bar.height, "s"),
         CauseUnit::Cycles => si(bar.height, "").trim_end().to_owned(),
-        CauseUnit::Relative => significant(bar.height, 3),
+        CauseUnit::Relative => format!("{:.2}", bar.height),
     };
     let style = Type::new(size::NOTE).bold().center();
     // The total of a narrow bar would reach into its neighbours'.

@@ -1,6 +1,6 @@
 //! Heat map of a speedup over two axes, with the line where neither scheme wins.
 
-use super::canvas::{Area, At, Canvas, Pen, draw};
+use super::canvas::{Area, At, Canvas, Pen, draw, text_area};
 use super::frame::{self, EDGE, Sign, spaced};
 use super::scale::range;
 use super::theme::{self, GREY, INK, PAPER, Type, size};
@@ -147,11 +147,12 @@ impl<'a> Grid<'a> {
         for (i, text) in texts.iter().enumerate() {
             if let (Some(text), Some(value)) = (text, self.logs[i]) {
                 let fill = theme::diverging(value / self.reach);
-                canvas.text(
-                    text,
-                    self.middle(i % self.columns, i / self.columns),
-                    &style.color(theme::ink_on(fill)),
-                );
+                let at = self.middle(i % self.columns, i / self.columns);
+                // The contour gives way to the number.
+                let place = text_area(text, at, &style);
+                canvas
+                    .fill(Area { top: place.top + 1.0, bottom: place.bottom - 1.0, ..place }.grow(1.0), fill);
+                canvas.text(text, at, &style.color(theme::ink_on(fill)));
             }
         }
     }

@@ -67,14 +67,15 @@ impl Placer {
         self.lines.extend(line.windows(2).map(|w| (w[0], w[1])));
     }
 
-    /// A place for a label of `width` × `height` near `anchor`, or `None` if all are taken. The place is then taken.
-    pub(super) fn place(&mut self, anchor: At, width: f64, height: f64) -> Option<Area> {
+    /// A place for a label of `width` × `height` at most `farthest` from `anchor`, or `None` if all are taken. The place
+    /// is then taken.
+    pub(super) fn place(&mut self, anchor: At, width: f64, height: f64, farthest: f64) -> Option<Area> {
         // Right, left, above, below and between, nearest first.
         const DIRECTIONS: [At; 12] = [
-            (1.0, -0.5),
-            (-1.0, -0.5),
-            (1.0, 0.5),
-            (-1.0, 0.5),
+            (1.0, -0.75),
+            (-1.0, -0.75),
+            (1.0, 0.75),
+            (-1.0, 0.75),
             (0.0, -1.0),
             (0.0, 1.0),
             (1.0, -1.0),
@@ -86,15 +87,15 @@ impl Placer {
         ];
         const REACH: [f64; 9] = [8.0, 12.0, 18.0, 26.0, 36.0, 50.0, 68.0, 92.0, 124.0];
         let mut best: Option<(f64, Area)> = None;
-        for reach in REACH {
+        for reach in REACH.into_iter().filter(|&reach| reach <= farthest) {
             for (order, (dx, dy)) in DIRECTIONS.into_iter().enumerate() {
                 let (x, y) = (anchor.0 + dx * (reach + width / 2.0), anchor.1 + dy * (reach + height / 2.0));
                 let place = Area::new(x - width / 2.0, y - height / 2.0, x + width / 2.0, y + height / 2.0);
                 if !self.area.contains(&place) || self.taken.iter().any(|t| t.overlaps(&place.grow(1.0))) {
                     continue;
                 }
-                let crossed = self.lines.iter().filter(|&&(a, b)| crosses(a, b, &place)).count();
-                let cost = reach + order as f64 * 0.5 + crossed as f64 * 14.0;
+                let crossed = self.lines.iter().filter(|&&(a, b)| crosses(a, b, &place.grow(1.5))).count();
+                let cost = reach + order as f64 * 0.5 + crossed as f64 * 30.0;
                 if best.is_none_or(|(least, _)| cost < least) {
                     best = Some((cost, place));
                 }
@@ -152,14 +153,15 @@ mod tests {
     fn placed_labels_never_overlap() {
         let area = Area::new(0.0, 0.0, 300.0, 200.0);
         let mut placer = Placer::new(area);
-        let places: Vec<Area> = (0..30).filter_map(|_| placer.place((150.0, 100.0), 50.0, 14.0)).collect();
+        let places: Vec<Area> =
+            (0..30).filter_map(|_| placer.place((150.0, 100.0), 50.0, 14.0, 200.0)).collect();
         assert!(places.len() > 10, "{} places", places.len());
         for (i, a) in places.iter().enumerate() {
             assert!(area.contains(a));
             assert!(places[..i].iter().all(|b| !a.overlaps(b)));
         }
         placer.block(area);
-        assert_eq!(placer.place((150.0, 100.0), 50.0, 14.0), None, "no room: no label");
+        assert_eq!(placer.place((150.0, 100.0), 50.0, 14.0, 200.0), None, "no room: no label");
     }
 
     #[test]
@@ -167,7 +169,7 @@ mod tests {
         let mut placer = Placer::new(Area::new(0.0, 0.0, 300.0, 200.0));
         let (a, b) = ((0.0, 100.0), (300.0, 100.0));
         placer.avoid(&[a, b]);
-        let place = placer.place((150.0, 100.0), 40.0, 14.0).expect("an empty area has room");
+        let place = placer.place((150.0, 100.0), 40.0, 14.0, 200.0).expect("an empty area has room");
         assert!(!crosses(a, b, &place), "{place:?}");
         assert!(crosses((0.0, 0.0), (300.0, 200.0), &Area::new(140.0, 90.0, 160.0, 110.0)));
         assert!(!crosses((0.0, 0.0), (10.0, 200.0), &Area::new(140.0, 90.0, 160.0, 110.0)));

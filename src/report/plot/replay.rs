@@ -64,7 +64,8 @@ pub fn replay(chart: &ReplayChart) -> Result<Plot, PlotError> {
 }
 
 fn pen(scheme: usize) -> Pen {
-    Pen::new(theme::scheme_color(scheme), 1.5)
+    // The baseline is broader: it shows at both sides where another line covers it.
+    Pen::new(theme::scheme_color(scheme), if scheme == 0 { 2.8 } else { 1.4 })
 }
 
 /// Capacities with the schemes that they hold for; schemes with the same one share a line.
@@ -86,11 +87,7 @@ fn capacity_pen(schemes: &[usize]) -> Pen {
 }
 
 fn keys(chart: &ReplayChart) -> Vec<(Sign, String)> {
-    let schemes = chart
-        .lines
-        .iter()
-        .enumerate()
-        .map(|(i, l)| (Sign::Line(Pen { width: 2.6, ..pen(i) }), l.scheme.clone()));
+    let schemes = chart.lines.iter().enumerate().map(|(i, l)| (Sign::Line(pen(i)), l.scheme.clone()));
     let all = chart.lines.len();
     let limits = capacities(chart).into_iter().map(|(capacity, schemes)| {
         let names: Vec<_> = schemes.iter().map(|&i| chart.lines[i].scheme.as_str()).collect();

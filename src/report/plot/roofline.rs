@@ -174,7 +174,8 @@ fn paint(
             canvas.marker(Marker::of(i), at(point), 4.4, pen(i).color);
         }
     }
-    // With many points the legend and the ends of each path name the scheme; the others show their context alone.
+    // With many points the legend and the ends of each path name the scheme; the others show their context alone, and
+    // those next to a labelled one nothing.
     let full = points.len() <= 14;
     let mut unnamed = 0;
     for (i, path) in paths.iter().enumerate() {
@@ -182,14 +183,20 @@ fn paint(
         // The ends of a path say most: they choose their places first.
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by_key(|&k| k != 0 && k + 1 != count);
+        let mut labelled: Vec<At> = Vec::new();
         for k in order {
             let point = path[k];
+            let (x, y) = at(point);
+            if !full && labelled.iter().any(|l| (l.0 - x).hypot(l.1 - y) < 24.0) {
+                continue;
+            }
+            labelled.push((x, y));
             let name = theme::shorten(schemes[i], &Type::new(size::TICK), 140.0);
             let named = full || k == 0 || k + 1 == count;
             let text =
                 if named { format!("{name} {}", context(point.context)) } else { context(point.context) };
             let style = Type::new(size::TICK).color(pen(i).color).center();
-            match placer.place(at(point), style.width(&text) + 4.0, style.height()) {
+            match placer.place(at(point), style.width(&text) + 4.0, style.height(), 200.0) {
                 Some(place) => {
                     let end = nearest(&place, at(point));
                     if (end.0 - at(point).0).hypot(end.1 - at(point).1) > 13.0 {

@@ -70,6 +70,19 @@ pub fn speedup(chart: &SpeedupChart) -> Result<Plot, PlotError> {
     })
 }
 
+/// Lines up to which each can have its bound drawn; more dashes would hide the lines themselves.
+const CLEAR: usize = 12;
+
+/// The lines whose bounds are drawn.
+fn bounded<'a, 'b>(lines: &'a [Line<'b>]) -> impl Iterator<Item = &'a Line<'b>> {
+    let all = lines.len() <= CLEAR;
+    lines
+        .iter()
+        .enumerate()
+        .filter(move |(i, _)| all || *i == 0 || i + 1 == lines.len())
+        .map(|(_, line)| line)
+}
+
 /// A curve with what can be drawn of it and how.
 struct Line<'a> {
     curve: &'a SpeedupCurve,
@@ -107,7 +120,8 @@ fn keys(lines: &[Line<'_>]) -> Vec<(Sign, String)> {
     let mut keys = vec![(Sign::LineAndMarker(Pen::new(GREY, 2.2), Marker::Circle), "simulated".to_owned())];
     if lines.iter().any(|l| !l.bound.is_empty()) {
         let pen = Pen::new(GREY, 1.3).dash(Pen::DASHED);
-        keys.push((Sign::Line(pen), "bandwidth-only bound".to_owned()));
+        let which = if lines.len() > CLEAR { " (of the first and the last)" } else { "" };
+        keys.push((Sign::Line(pen), format!("bandwidth-only bound{which}")));
     }
     if lines.iter().any(|l| l.curve.crossover.is_some()) {
         keys.push((Sign::Ring(Pen::new(GREY, 2.2)), "crossover: wins from this context on".to_owned()));
@@ -121,12 +135,12 @@ fn keys(lines: &[Line<'_>]) -> Vec<(Sign, String)> {
 fn paint(canvas: &mut Canvas<'_>, top: f64, chart: &SpeedupChart, lines: &[Line<'_>]) {
     let page = canvas.page();
     let column = Column::new(lines);
-    let outer = Area::new(EDGE, top, page.right - EDGE - column.width - 12.0, page.bottom - 12.0);
+    let outer = Area::new(EDGE, top, page.right - EDGE - column.width - 20.0, page.bottom - 12.0);
     let (x, y) = axes(chart, lines);
     let frame = frame::frame(canvas, outer, frame::room_left(&y), &x, &y);
     let one = Pen::new(INK, 1.4);
     canvas.line(&[frame.at(x.scale.ends().0, 1.0), frame.at(x.scale.ends().1, 1.0)], &one);
-    for line in lines {
+    for line in bounded(lines) {
         let bound: Vec<At> = line.bound.iter().map(|&(n, s)| frame.at(n, s)).collect();
         canvas.line(&bound, &Pen::new(theme::mix(line.pen.color, theme::PAPER, 0.25), 1.3).dash(Pen::DASHED));
     }
@@ -229,7 +243,7 @@ fn crossovers(canvas: &mut Canvas<'_>, frame: &Frame, mut placer: Placer, lines:
     let style = Type::new(size::TICK).bold();
     for (n, at, color) in rings {
         let text = thousands(n);
-        let Some(place) = placer.place(at, style.width(&text) + 4.0, style.height()) else { continue };
+        let Some(place) = placer.place(at, style.width(&text) + 4.0, style.height(), 50.0) else { continue };
         let (x, y) = nearest(&place, at);
         let distance = (x - at.0).hypot(y - at.1);
         if distance > 14.0 {
@@ -306,7 +320,7 @@ fn say(line: &Line<'_>) -> String {
         None => "wins in part".to_owned(),
     };
     match line.points.last() {
-        Some(&(n, _)) if ends_early(line) => format!("{verdict}, runs to {}", context(n as u64)),
-        _ => verdict,
+        Some(&(n, s)) => format!("{verdict}, {}× at {}", significant(s, 3), context(n as u64)),
+        None => verdict,
     }
 }
