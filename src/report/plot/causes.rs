@@ -143,17 +143,21 @@ fn paint(canvas: &mut Canvas<'_>, top: f64, chart: &CauseChart, layout: &Layout<
                 .unwrap_or((1e9, "ns"));
             (format!("time of a step ({unit})"), factor)
         }
-        CauseUnit::Cycles => ("cycles of a step".to_owned(), 1.0),
+        CauseUnit::Cycles => {
+            let (factor, unit) =
+                [(1e-12, " (10¹²)"), (1e-9, " (billions)"), (1e-6, " (millions)"), (1e-3, " (thousands)")]
+                    .into_iter()
+                    .find(|(factor, _)| highest * factor >= 1.0)
+                    .unwrap_or((1.0, ""));
+            (format!("cycles of a step{unit}"), factor)
+        }
         CauseUnit::Relative => {
             let first = layout.schemes.first().copied().unwrap_or_default();
             (format!("time relative to {first}"), 1.0)
         }
     };
     let (y_scale, ticks) = Scale::from_zero(highest * scale * 1.05, 6);
-    let labels = match chart.unit {
-        CauseUnit::Cycles => ticks.iter().map(|&t| si(t, "").trim_end().to_owned()).collect(),
-        _ => linear_labels(&ticks),
-    };
+    let labels = linear_labels(&ticks);
     let y = Axis { title, scale: y_scale, ticks: ticks.into_iter().zip(labels).collect() };
     let x = Axis { title: String::new(), scale: Scale::Linear { min: 0.0, max: 1.0 }, ticks: Vec::new() };
     let left = frame::room_left(&y);

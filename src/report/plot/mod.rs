@@ -8,6 +8,7 @@ mod causes;
 mod frame;
 mod heat;
 mod labels;
+mod points;
 mod render;
 mod replay;
 mod roofline;

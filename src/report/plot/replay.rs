@@ -1,7 +1,7 @@
 //! A replay over time: how full the cache is, and how many sequences run, under each scheme.
 
-use super::canvas::{Area, At, Canvas, Pen, draw};
-use super::frame::{self, Axis, EDGE, Frame, Sign};
+use super::canvas::{Area, At, Canvas, Marker, Pen, draw};
+use super::frame::{self, Axis, EDGE, Sign};
 use super::scale::{Scale, linear_labels, range};
 use super::theme;
 use super::{Plot, PlotError};
@@ -55,6 +55,8 @@ pub fn replay(chart: &ReplayChart) -> Result<Plot, PlotError> {
     let Some((start, end)) = range(seconds) else {
         return Err(PlotError::Empty("no step was simulated".to_owned()));
     };
+    // A single moment still needs an axis.
+    let end = if end > start.min(0.0) { end } else { start.min(0.0) + 1.0 };
     let title = format!("{} on {}: replay of {}", chart.model, chart.accelerator, chart.trace);
     draw(SIZE, &title, |canvas| {
         let top = frame::header(canvas, &title, &chart.note);
@@ -106,15 +108,12 @@ fn paint(canvas: &mut Canvas<'_>, top: f64, chart: &ReplayChart, (start, end): (
         s if s >= 1.0 => (1.0, "seconds"),
         _ => (1e-3, "milliseconds"),
     };
-    let (_, ticks) = Scale::linear(start / unit, (end / unit).max(start / unit + 1e-9), 9);
+    let (_, ticks) = Scale::linear(start / unit, end / unit, 9);
     // The axis ends with the data, not at the next round number.
-    let scale = Scale::Linear { min: start / unit, max: (end / unit).max(start / unit + 1e-9) };
+    let scale = Scale::Linear { min: start / unit, max: end / unit };
     let labels = linear_labels(&ticks);
-    let ticks: Vec<_> = ticks
-        .into_iter()
-        .zip(labels)
-        .filter(|(t, _)| (start / unit..=end / unit).contains(t) || end <= start)
-        .collect();
+    let ticks: Vec<_> =
+        ticks.into_iter().zip(labels).filter(|(t, _)| (start / unit..=end / unit).contains(t)).collect();
     let x = Axis { title: format!("simulated time ({name})"), scale, ticks };
     let bare = Axis {
         title: String::new(),
@@ -128,29 +127,28 @@ fn paint(canvas: &mut Canvas<'_>, top: f64, chart: &ReplayChart, (start, end): (
         .flat_map(|l| l.samples.iter().map(|s| s.cache_bytes).chain(l.capacity_bytes))
         .max();
     let largest = largest.unwrap_or(0).max(1) as f64;
-    let (factor, prefix) = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")]
+    let (factor, prefix) = [(1e18, "EB"), (1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")]
         .into_iter()
         .find(|(factor, _)| largest >= *factor)
         .unwrap_or((1.0, "bytes"));
     let cache = linear_axis(format!("cache held ({prefix})"), largest / factor * 1.04);
     let most = chart.lines.iter().flat_map(|l| l.samples.iter().map(|s| s.batch)).max().unwrap_or(0);
-    let batch = linear_axis("running sequences".to_owned(), most.max(1) as f64 * 1.04);
+    let mut batch = linear_axis("running sequences".to_owned(), most.max(1) as f64 * 1.04);
+    // There are no halves of sequences.
+    if batch.ticks.iter().any(|(tick, _)| tick.fract() != 0.0) {
+        batch.ticks.retain(|(tick, _)| tick.fract() == 0.0);
+        batch.ticks.iter_mut().for_each(|(tick, label)| *label = format!("{tick:.0}"));
+    }
 
     let left = frame::room_left(&cache).max(frame::room_left(&batch));
     let below = frame::room_below(&x);
     let middle = top + (page.bottom - 12.0 - below - top) / 2.0;
     let right = page.right - EDGE;
-    let upper = frame::frame(
-        canvas,
-        Area::new(EDGE, top, right, middle + frame::room_below(&bare) - 30.0),
-        left,
-        &bare,
-        &cache,
-    );
+    // Both panels span the same time: the upper one ends where the labels of the lower one leave it.
     let lower =
         frame::frame(canvas, Area::new(EDGE, middle + 8.0, right, page.bottom - 12.0), left, &x, &batch);
-    // Both panels must span the same time: the lower one's right margin depends on its labels.
-    let upper = Frame { area: Area { right: lower.area.right, ..upper.area }, ..upper };
+    let upper = Area::new(EDGE, top, lower.area.right, middle + frame::room_below(&bare) - 30.0);
+    let upper = frame::frame(canvas, upper, left, &bare, &cache);
     for (capacity, schemes) in capacities(chart) {
         let y = upper.y(capacity as f64 / factor);
         canvas.line(&[(upper.area.left, y), (upper.area.right, y)], &capacity_pen(&schemes));
@@ -167,6 +165,9 @@ fn paint(canvas: &mut Canvas<'_>, top: f64, chart: &ReplayChart, (start, end): (
                 .map(|s| frame.at(s.seconds / unit, value(s)))
                 .collect();
             canvas.line(&thinned(&states), &pen(i));
+            if let [only] = states[..] {
+                canvas.marker(Marker::of(i), only, 4.0, pen(i).color);
+            }
         }
     }
 }

@@ -127,7 +127,7 @@ fn keys(lines: &[Line<'_>]) -> Vec<(Sign, String)> {
         keys.push((Sign::Ring(Pen::new(GREY, 2.2)), "crossover: wins from this context on".to_owned()));
     }
     if lines.iter().any(|l| !l.curve.infeasible.is_empty()) {
-        keys.push((Sign::Marker(Marker::Cross, GREY), "does not run beyond".to_owned()));
+        keys.push((Sign::Marker(Marker::Cross, GREY), "beyond, one of the two does not run".to_owned()));
     }
     keys
 }
@@ -140,11 +140,12 @@ fn paint(canvas: &mut Canvas<'_>, top: f64, chart: &SpeedupChart, lines: &[Line<
     let frame = frame::frame(canvas, outer, frame::room_left(&y), &x, &y);
     let one = Pen::new(INK, 1.4);
     canvas.line(&[frame.at(x.scale.ends().0, 1.0), frame.at(x.scale.ends().1, 1.0)], &one);
+    let mut placer = Placer::new(frame.area);
     for line in bounded(lines) {
         let bound: Vec<At> = line.bound.iter().map(|&(n, s)| frame.at(n, s)).collect();
+        placer.avoid(&bound);
         canvas.line(&bound, &Pen::new(theme::mix(line.pen.color, theme::PAPER, 0.25), 1.3).dash(Pen::DASHED));
     }
-    let mut placer = Placer::new(frame.area);
     for line in lines {
         for piece in pieces(line) {
             let piece: Vec<At> = piece.iter().map(|&(n, s)| frame.at(n, s)).collect();
@@ -241,7 +242,9 @@ fn crossovers(canvas: &mut Canvas<'_>, frame: &Frame, mut placer: Placer, lines:
         placer.block(Area::new(at.0, at.1, at.0, at.1).grow(6.5));
     }
     let style = Type::new(size::TICK).bold();
-    for (n, at, color) in rings {
+    // A crowd of labels would hide what they label: some then stand for all.
+    let stride = rings.len().div_ceil(CLEAR).max(1);
+    for (n, at, color) in rings.into_iter().step_by(stride) {
         let text = thousands(n);
         let Some(place) = placer.place(at, style.width(&text) + 4.0, style.height(), 50.0) else { continue };
         let (x, y) = nearest(&place, at);

@@ -195,7 +195,7 @@ fn causes_of_two_schemes() {
         assert!(has(&texts, part), "{part} is missing: {texts:?}");
     }
     let texts = check("causes-cycles", || causes(&cause_chart(CauseUnit::Cycles, &contexts, &schemes)));
-    assert!(has(&texts, "cycles of a step"), "{texts:?}");
+    assert!(has(&texts, "cycles of a step (millions)"), "{texts:?}");
 }
 
 #[test]
