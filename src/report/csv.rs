@@ -2,9 +2,10 @@
 //!
 //! Columns are fixed in number and order: where a value is `null` in JSON its cells are empty.
 
-use super::{Exporter, PointsDocument};
+use super::{Exporter, PointsDocument, ReplayDocument};
 use crate::ledger::{Capacity, CyclesByCause, FlopCount, Traffic, VectorWork};
-use crate::step::point::{Bounds, MappingReport, Point, Seconds};
+use crate::serving::{ReplayResult, Summary};
+use crate::step::{Bounds, MappingReport, Point, Seconds};
 use crate::units::{Bytes, Cycles, Picos};
 use serde::Serialize;
 use serde_json::Value;
@@ -47,11 +48,19 @@ fn walk(path: &mut String, value: Value, leaves: &mut Vec<(String, String)>) {
 /// The columns of a point: every field of [`Point`], flattened.
 #[must_use]
 pub fn point_columns() -> &'static [String] {
-    static COLUMNS: LazyLock<Vec<String>> = LazyLock::new(|| {
-        let leaves = flatten(&full_point()).unwrap_or_default();
-        leaves.into_iter().map(|(path, _)| path).collect()
-    });
+    static COLUMNS: LazyLock<Vec<String>> = LazyLock::new(|| paths(&full_point()));
     &COLUMNS
+}
+
+/// The columns of a replay's entry: every field of [`ReplayResult`], flattened.
+#[must_use]
+pub fn replay_columns() -> &'static [String] {
+    static COLUMNS: LazyLock<Vec<String>> = LazyLock::new(|| paths(&full_replay()));
+    &COLUMNS
+}
+
+fn paths(full: &impl Serialize) -> Vec<String> {
+    flatten(full).unwrap_or_default().into_iter().map(|(path, _)| path).collect()
 }
 
 /// A point with every optional field present: its only use is to name the columns, so that a field added to [`Point`]
@@ -93,6 +102,30 @@ pub(super) fn full_point() -> Point {
         bounds_seconds: Some(Bounds { bandwidth: Seconds(Picos(0)), compute: Seconds(Picos(0)) }),
         energy_joules: Some(0.0),
         mapping: Some(mapping),
+    }
+}
+
+/// The same for the entries of a replay.
+pub(super) fn full_replay() -> ReplayResult {
+    let summary = Summary { mean: Some(0.0), p50: Some(0.0), p95: Some(0.0), p99: Some(0.0) };
+    ReplayResult {
+        scheme: String::new(),
+        completed: 0,
+        rejected: 0,
+        generated_tokens: 0,
+        steps: 0,
+        simulated_seconds: Seconds(Picos(0)),
+        tokens_per_second: Some(0.0),
+        mean_batch: Some(0.0),
+        peak_cache_bytes: Bytes(0),
+        capacity_bytes: Some(Bytes(0)),
+        preemptions: 0,
+        tpot_seconds: summary,
+        ttft_seconds: summary,
+        e2e_seconds: summary,
+        traffic_bytes: Traffic::default(),
+        cycles_by_cause: CyclesByCause::default(),
+        speedup: Some(0.0),
     }
 }
 
@@ -149,16 +182,24 @@ impl<'a> CsvWriter<'a> {
     }
 }
 
-/// Points as CSV.
+/// Results as CSV.
 #[derive(Debug, Clone, Copy)]
-pub struct PointCsv;
+pub struct CsvExporter;
 
-impl Exporter for PointCsv {
-    fn write(&self, document: &PointsDocument<'_>, out: &mut dyn io::Write) -> io::Result<()> {
-        let mut writer = CsvWriter::new(out, &[], point_columns())?;
-        for point in document.points {
-            writer.row(&[], point)?;
-        }
-        writer.finish()
+fn write_rows<T: Serialize>(columns: &[String], rows: &[T], out: &mut dyn io::Write) -> io::Result<()> {
+    let mut writer = CsvWriter::new(out, &[], columns)?;
+    for row in rows {
+        writer.row(&[], row)?;
+    }
+    writer.finish()
+}
+
+impl Exporter for CsvExporter {
+    fn points(&self, document: &PointsDocument<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+        write_rows(point_columns(), document.points, out)
+    }
+
+    fn replay(&self, document: &ReplayDocument<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+        write_rows(replay_columns(), document.schemes, out)
     }
 }

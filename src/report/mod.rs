@@ -10,16 +10,18 @@ mod json;
 mod numbers;
 pub mod plot;
 mod progress;
+mod replay;
 mod table;
 
-pub use csv::{CsvWriter, PointCsv, flatten, point_columns};
+pub use csv::{CsvExporter, CsvWriter, flatten, point_columns, replay_columns};
 pub use files::{ReportError, write_atomically};
-pub use json::{PointJson, write_json};
+pub use json::{JsonExporter, write_json};
 pub use numbers::{bytes, context, duration, si, significant, thousands};
 pub use progress::Progress;
-pub use table::{PointTable, TableWriter};
+pub use replay::ReplayDocument;
+pub use table::{TableExporter, TableWriter};
 
-use crate::step::point::Point;
+use crate::step::Point;
 use crate::units::Dtype;
 use serde::Serialize;
 use std::io;
@@ -41,10 +43,19 @@ pub struct PointsDocument<'a> {
     pub points: &'a [Point],
 }
 
-/// Writes points in one format.
+/// Writes results in one format. Errors are the writer's own, so that a closed pipe is still seen as one.
 pub trait Exporter {
-    /// Writes the whole document; an error is the writer's own (so a closed pipe is still seen as one).
-    fn write(&self, document: &PointsDocument<'_>, out: &mut dyn io::Write) -> io::Result<()>;
+    /// Writes the result of `run`.
+    ///
+    /// # Errors
+    /// The writer's own.
+    fn points(&self, document: &PointsDocument<'_>, out: &mut dyn io::Write) -> io::Result<()>;
+
+    /// Writes the result of `replay`.
+    ///
+    /// # Errors
+    /// The writer's own.
+    fn replay(&self, document: &ReplayDocument<'_>, out: &mut dyn io::Write) -> io::Result<()>;
 }
 
 /// The formats of `--format`.
@@ -73,14 +84,14 @@ impl Format {
         }
     }
 
-    /// The writer of points in this format; `width` is that of the terminal in columns, `None` where output is no
+    /// The writer of results in this format; `width` is that of the terminal in columns, `None` where output is no
     /// terminal (tables then take the width that they need).
     #[must_use]
     pub fn exporter(self, width: Option<u16>) -> Box<dyn Exporter> {
         match self {
-            Self::Table => Box::new(PointTable { width }),
-            Self::Json => Box::new(PointJson),
-            Self::Csv => Box::new(PointCsv),
+            Self::Table => Box::new(TableExporter { width }),
+            Self::Json => Box::new(JsonExporter),
+            Self::Csv => Box::new(CsvExporter),
         }
     }
 }

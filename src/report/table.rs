@@ -1,14 +1,14 @@
 //! Tables for people, and below them the words: how each scheme was mapped, and why what does not run does not.
 
 use super::numbers::{bytes, context, duration, significant, thousands};
-use super::{Exporter, PointsDocument};
+use super::{Exporter, PointsDocument, ReplayDocument};
 use crate::ledger::{Cause, CyclesByCause};
-use crate::step::point::Point;
+use crate::step::{MappingReport, Point};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, presets};
 use indexmap::IndexMap;
 use std::io;
 
-/// Explanations of one scheme that are printed before the rest is only counted.
+/// Layouts of one scheme that are explained before the rest is only counted.
 const EXPLANATIONS: usize = 6;
 
 /// A plain table: no colours, so that it reads the same on a terminal, in a file and in a pipe.
@@ -65,15 +65,15 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
-/// Points as a table.
+/// Results as tables.
 #[derive(Debug, Clone, Copy)]
-pub struct PointTable {
+pub struct TableExporter {
     /// Width of the terminal in columns; `None` where there is none.
     pub width: Option<u16>,
 }
 
-impl Exporter for PointTable {
-    fn write(&self, document: &PointsDocument<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+impl Exporter for TableExporter {
+    fn points(&self, document: &PointsDocument<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         let heading = format!(
             "{} on {} (weights {}, cache {}), one decode step:",
             document.model, document.accelerator, document.weight_dtype, document.cache_dtype
@@ -90,6 +90,10 @@ impl Exporter for PointTable {
                       largest cause of time. time/bound: time over the larger of the closed-form bounds, with its name.";
         wrapped(legend, "", self.width, out)?;
         explain(document.points, self.width, out)
+    }
+
+    fn replay(&self, document: &ReplayDocument<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+        document.write_table(self.width, out)
     }
 }
 
@@ -124,29 +128,41 @@ fn bound(point: &Point) -> Option<(f64, &'static str)> {
 }
 
 /// The largest cause with its share: `bandwidth 84 %`.
-fn mostly(causes: CyclesByCause) -> Option<String> {
+pub(super) fn mostly(causes: CyclesByCause) -> Option<String> {
     let total = causes.total().as_f64();
     let largest = Cause::ALL.into_iter().rev().max_by_key(|&cause| causes.get(cause))?;
     (total > 0.0).then(|| format!("{} {:.0} %", largest.name(), 100.0 * causes.get(largest).as_f64() / total))
 }
 
-/// Below the table: each scheme's mappings in words with the points that they hold for, then what does not run.
+/// What makes two layouts alike to a reader; sizes within a layout change from point to point.
+fn layout(mapping: &MappingReport) -> (&str, u64, u64, u64, u64, &str) {
+    let MappingReport { plan, cluster, head_groups, passes, memory_reads, limited_by, .. } = mapping;
+    (plan, *cluster, *head_groups, *passes, *memory_reads, limited_by)
+}
+
+/// Below the table: each scheme's mappings in words, those that are alike once, then what does not run.
 fn explain(points: &[Point], width: Option<u16>, out: &mut dyn io::Write) -> io::Result<()> {
-    let mut schemes: IndexMap<&str, IndexMap<&str, Vec<&Point>>> = IndexMap::new();
+    let mut schemes: IndexMap<&str, IndexMap<_, Vec<(&Point, &str)>>> = IndexMap::new();
     for point in points {
         if let Some(mapping) = &point.mapping {
-            schemes.entry(&point.scheme).or_default().entry(&mapping.reason).or_default().push(point);
+            let alike = schemes.entry(&point.scheme).or_default().entry(layout(mapping)).or_default();
+            alike.push((point, &mapping.reason));
         }
     }
-    for (scheme, reasons) in &schemes {
+    for (scheme, layouts) in &schemes {
         writeln!(out, "\n{}:", printable(scheme))?;
-        let several = reasons.len() > 1;
-        for (reason, holds) in reasons.iter().take(EXPLANATIONS) {
-            let place = if several { format!("{}: ", places(holds)) } else { String::new() };
-            wrapped(&format!("{place}{reason}"), "  ", width, out)?;
+        for alike in layouts.values().take(EXPLANATIONS) {
+            // The last point stands for all: with rising contexts it is the one where the layout matters most.
+            let Some((point, reason)) = alike.last() else { continue };
+            let others = match alike.len() - 1 {
+                0 => String::new(),
+                1 => " (and one more point laid out alike)".to_owned(),
+                more => format!(" (and {more} more points laid out alike)"),
+            };
+            wrapped(&format!("{}{others}: {reason}", place(point)), "  ", width, out)?;
         }
-        if let Some(more) = reasons.len().checked_sub(EXPLANATIONS).filter(|&more| more > 0) {
-            wrapped(&format!("… and {more} more mappings: see --format json"), "  ", width, out)?;
+        if let Some(more) = layouts.len().checked_sub(EXPLANATIONS).filter(|&more| more > 0) {
+            wrapped(&format!("… and {more} more layouts: see --format json"), "  ", width, out)?;
         }
     }
     let mut stopped = points.iter().filter(|p| !p.feasible).peekable();
@@ -155,12 +171,7 @@ fn explain(points: &[Point], width: Option<u16>, out: &mut dyn io::Write) -> io:
     }
     for point in stopped {
         let reason = point.infeasible_reason.as_deref().unwrap_or("no reason was given");
-        let largest = match point.largest_batch {
-            Some(0) => " (no batch fits at this context)".to_owned(),
-            Some(largest) => format!(" (largest batch that fits: {})", thousands(largest)),
-            None => String::new(),
-        };
-        wrapped(&format!("{}, {}: {reason}{largest}", point.scheme, place(point)), "  ", width, out)?;
+        wrapped(&format!("{}, {}: {reason}", point.scheme, place(point)), "  ", width, out)?;
     }
     Ok(())
 }
@@ -169,18 +180,13 @@ fn place(point: &Point) -> String {
     format!("context {}, batch {}", context(point.context), thousands(point.batch))
 }
 
-/// The points that one explanation holds for, shortened to the first and last of many.
-fn places(points: &[&Point]) -> String {
-    match points {
-        [] => String::new(),
-        [one] => place(one),
-        [one, two] => format!("{} and {}", place(one), place(two)),
-        [first, .., last] => format!("{} points, {} … {}", points.len(), place(first), place(last)),
-    }
-}
-
 /// Writes `text` wrapped at spaces to `width`, every line after `indent`; words longer than a line stay whole.
-fn wrapped(text: &str, indent: &str, width: Option<u16>, out: &mut dyn io::Write) -> io::Result<()> {
+pub(super) fn wrapped(
+    text: &str,
+    indent: &str,
+    width: Option<u16>,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     let limit = width.map_or(usize::MAX, |w| usize::from(w.max(20)));
     let text = printable(text);
     let mut line = indent.to_owned();

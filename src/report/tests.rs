@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
-use super::csv::full_point;
+use super::csv::{full_point, full_replay};
 use super::*;
 use crate::ledger::{Capacity, CyclesByCause, Traffic};
-use crate::step::point::{Bounds, Seconds};
+use crate::serving::ReplayResult;
+use crate::step::{Bounds, Seconds};
 use crate::units::{Bytes, Cycles, Picos};
 use std::collections::BTreeMap;
 
@@ -71,7 +72,7 @@ fn infeasible() -> Point {
 
 fn export(format: Format, width: Option<u16>, points: &[Point]) -> String {
     let mut out = Vec::new();
-    format.exporter(width).write(&document(points), &mut out).unwrap();
+    format.exporter(width).points(&document(points), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -152,8 +153,8 @@ fn table_says_what_won_why_and_what_does_not_run() {
         "bandwidth 80 %",
         "1.23 bandwidth",
         "does not run",
-        "slim-k:\n  kept rows pass once",
-        "kv-cache, context 128k, batch 16: needs 92.1 GB of 80 GB (largest batch that fits: 3)",
+        "slim-k:\n  context 32k, batch 16: kept rows pass once",
+        "kv-cache, context 128k, batch 16: needs 92.1 GB of 80 GB",
     ] {
         assert!(text.contains(part), "{part:?} is missing from\n{text}");
     }
@@ -178,19 +179,80 @@ fn names_from_files_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn many_mappings_are_counted_not_listed() {
-    let points: Vec<Point> = (1..=10)
+fn layouts_that_are_alike_are_explained_once() {
+    let points: Vec<Point> = (1..=20)
         .map(|i| {
             let mut point = good();
             point.context = i * 1024;
-            point.mapping.as_mut().unwrap().reason = format!("reason {i}");
+            let mapping = point.mapping.as_mut().unwrap();
+            // Ten layouts of two points each; the sizes differ at every point.
+            mapping.cluster = i.div_ceil(2);
+            mapping.tile_tokens = i;
+            mapping.reason = format!("reason {i}");
             point
         })
         .collect();
     let text = export(Format::Table, None, &points);
-    assert!(text.contains("context 6k, batch 16: reason 6"), "{text}");
-    assert!(!text.contains("reason 7"), "{text}");
-    assert!(text.contains("… and 4 more mappings"), "{text}");
+    assert!(
+        text.contains("context 12k, batch 16 (and one more point laid out alike): reason 12\n"),
+        "{text}"
+    );
+    assert!(!text.contains("reason 11"), "{text}");
+    assert!(!text.contains("reason 14"), "{text}");
+    assert!(text.contains("… and 4 more layouts"), "{text}");
+}
+
+fn replay_entries() -> [ReplayResult; 2] {
+    let empty = crate::serving::Summary::default();
+    let base = full_replay();
+    let ours =
+        ReplayResult { scheme: "slim-k".to_owned(), speedup: Some(1.25), completed: 8819, ..base.clone() };
+    [ReplayResult { scheme: "kv-cache".to_owned(), tpot_seconds: empty, capacity_bytes: None, ..base }, ours]
+}
+
+fn export_replay(format: Format, schemes: &[ReplayResult]) -> String {
+    let document = ReplayDocument {
+        slimsim: "0.1.0",
+        accelerator: "a100-sxm",
+        model: "codellama-7b",
+        weight_dtype: Dtype::Bf16,
+        cache_dtype: Dtype::Bf16,
+        trace: crate::trace::TraceSummary {
+            requests: 8819,
+            prompt_tokens: 18_059_974,
+            output_tokens: 245_000,
+            duration_seconds: 3435.0,
+            skipped: 2,
+        },
+        schemes,
+    };
+    let mut out = Vec::new();
+    format.exporter(None).replay(&document, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_replay_is_written_in_every_format() {
+    let entries = replay_entries();
+    let text = export_replay(Format::Table, &entries);
+    for part in ["8,819 requests (2 rows skipped) over 57 min", "unlimited", "1.250×", "next token, mean"] {
+        assert!(text.contains(part), "{part:?} is missing from\n{text}");
+    }
+    let value: serde_json::Value = serde_json::from_str(&export_replay(Format::Json, &entries)).unwrap();
+    assert_eq!(value["trace"]["prompt_tokens"], 18_059_974);
+    assert_eq!(value["schemes"][1]["speedup"], 1.25);
+    assert_eq!(value["schemes"][0]["capacity_bytes"], serde_json::Value::Null);
+    let text = export_replay(Format::Csv, &entries);
+    let mut reader = ::csv::Reader::from_reader(text.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    assert!(header.iter().eq(replay_columns()));
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    for (row, entry) in rows.iter().zip(&entries) {
+        let expected: BTreeMap<String, String> = flatten(entry).unwrap().into_iter().collect();
+        for (column, cell) in header.iter().zip(row) {
+            assert_eq!(cell, expected.get(column).map_or("", String::as_str), "{column}");
+        }
+    }
 }
 
 #[test]
@@ -205,7 +267,7 @@ fn a_closed_pipe_is_reported_as_one() {
         }
     }
     for format in Format::ALL {
-        let error = format.exporter(None).write(&document(&[good()]), &mut Closed).unwrap_err();
+        let error = format.exporter(None).points(&document(&[good()]), &mut Closed).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "{format}");
     }
 }

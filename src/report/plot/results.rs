@@ -1,15 +1,20 @@
-//! Charts from the points of a run.
+//! Charts from the results of a run or a replay.
 
-use super::{CauseBar, CauseChart, CauseUnit, OperatingPoint, RooflineChart, SpeedupChart, SpeedupCurve};
-use crate::report::PointsDocument;
+use super::{
+    CauseBar, CauseChart, CauseUnit, OperatingPoint, ReplayChart, ReplayLine, ReplaySample, RooflineChart,
+    SpeedupChart, SpeedupCurve,
+};
 use crate::report::numbers::thousands;
-use crate::step::point::Point;
+use crate::report::{PointsDocument, ReplayDocument};
+use crate::serving::Replay;
+use crate::step::Point;
+use crate::units::Dtype;
 
 /// The scheme that speedups are over.
 const BASELINE: &str = "kv-cache";
 
-fn dtypes(document: &PointsDocument<'_>) -> String {
-    format!("weights {}, cache {}", document.weight_dtype, document.cache_dtype)
+fn dtypes(weights: Dtype, cache: Dtype) -> String {
+    format!("weights {weights}, cache {cache}")
 }
 
 /// The points of one batch, by context, those of equal context in the order in which they came; the baseline first.
@@ -35,7 +40,7 @@ impl SpeedupChart {
             model: document.model.to_owned(),
             scheme: scheme.to_owned(),
             baseline: BASELINE.to_owned(),
-            note: dtypes(document),
+            note: dtypes(document.weight_dtype, document.cache_dtype),
             curves: batches
                 .into_iter()
                 .map(|batch| curve(&of_batch(document, batch), scheme, batch))
@@ -84,7 +89,11 @@ impl CauseChart {
         Self {
             accelerator: document.accelerator.to_owned(),
             model: document.model.to_owned(),
-            note: format!("batch {}, {}", thousands(batch), dtypes(document)),
+            note: format!(
+                "batch {}, {}",
+                thousands(batch),
+                dtypes(document.weight_dtype, document.cache_dtype)
+            ),
             unit,
             bars: of_batch(document, batch).into_iter().map(bar).collect(),
         }
@@ -114,11 +123,43 @@ impl RooflineChart {
         Self {
             accelerator: document.accelerator.to_owned(),
             model: document.model.to_owned(),
-            note: format!("batch {}, {}", thousands(batch), dtypes(document)),
+            note: format!(
+                "batch {}, {}",
+                thousands(batch),
+                dtypes(document.weight_dtype, document.cache_dtype)
+            ),
             peak,
             bandwidth,
             memory: memory.to_owned(),
             points: of_batch(document, batch).into_iter().filter_map(operating).collect(),
+        }
+    }
+}
+
+impl ReplayChart {
+    /// Cache and batch over time of every scheme; `trace` names the trace, `replays` belong to the document's schemes.
+    #[must_use]
+    pub fn of_replays(document: &ReplayDocument<'_>, trace: &str, replays: &[Replay]) -> Self {
+        let line = |replay: &Replay| ReplayLine {
+            scheme: replay.result.scheme.clone(),
+            capacity_bytes: replay.result.capacity_bytes.map(|b| b.get()),
+            samples: replay
+                .timeline
+                .iter()
+                .map(|s| ReplaySample {
+                    seconds: s.seconds.0.seconds(),
+                    cache_bytes: s.cache_bytes.get(),
+                    batch: s.running,
+                })
+                .collect(),
+        };
+        let dtypes = dtypes(document.weight_dtype, document.cache_dtype);
+        Self {
+            accelerator: document.accelerator.to_owned(),
+            model: document.model.to_owned(),
+            trace: trace.to_owned(),
+            note: format!("{} requests, {dtypes}", thousands(document.trace.requests)),
+            lines: replays.iter().map(line).collect(),
         }
     }
 }
@@ -128,8 +169,8 @@ mod tests {
     use super::*;
     use crate::ledger::{CyclesByCause, FlopCount, Traffic};
     use crate::report::csv::full_point;
-    use crate::step::point::{Bounds, Seconds};
-    use crate::units::{Bytes, Cycles, Dtype, Flops, Picos};
+    use crate::step::{Bounds, Seconds};
+    use crate::units::{Bytes, Cycles, Flops, Picos};
 
     fn point(context: u64, batch: u64, scheme: &str, speedup: Option<f64>) -> Point {
         let seconds = speedup.map(|s| Seconds(Picos((1e9 / s) as u64)));
@@ -214,5 +255,43 @@ mod tests {
         assert_eq!(chart.points[0].intensity, 2.0);
         assert_eq!(chart.points[0].flops_per_second, 6e6 / 1e-3);
         assert!(super::super::roofline(&chart).is_ok());
+    }
+
+    #[test]
+    fn a_replay_has_a_line_a_scheme() {
+        use crate::report::csv::full_replay;
+        let mut result = full_replay();
+        result.scheme = "slim-k".to_owned();
+        result.capacity_bytes = Some(Bytes(9));
+        let sample = crate::serving::Sample {
+            seconds: Seconds(Picos(500_000_000_000)),
+            running: 3,
+            cache_bytes: Bytes(8),
+            waiting: 1,
+        };
+        let replay = Replay { result, timeline: vec![sample], outcomes: vec![] };
+        let trace = crate::trace::TraceSummary {
+            requests: 8819,
+            prompt_tokens: 1,
+            output_tokens: 2,
+            duration_seconds: 3.0,
+            skipped: 0,
+        };
+        let schemes = [replay.result.clone()];
+        let document = ReplayDocument {
+            slimsim: "0.1.0",
+            accelerator: "a100-sxm",
+            model: "codellama-7b",
+            weight_dtype: Dtype::Bf16,
+            cache_dtype: Dtype::Fp8,
+            trace,
+            schemes: &schemes,
+        };
+        let chart = ReplayChart::of_replays(&document, "azure.csv", &[replay]);
+        assert_eq!(chart.note, "8,819 requests, weights bf16, cache fp8");
+        let sample = ReplaySample { seconds: 0.5, cache_bytes: 8, batch: 3 };
+        assert_eq!(chart.lines[0].samples, [sample]);
+        assert_eq!(chart.lines[0].capacity_bytes, Some(9));
+        assert!(super::super::replay(&chart).is_ok());
     }
 }
