@@ -46,6 +46,8 @@ pub enum CauseUnit {
 }
 
 const SIZE: (u32, u32) = (1040, 620);
+/// Shares up to which a cause is too thin to be seen, and not in the legend.
+const VISIBLE: f64 = 0.002;
 const NAME: Type = Type::new(size::NOTE).color(GREY);
 
 /// Draws cycles by cause.
@@ -61,7 +63,8 @@ pub fn causes(chart: &CauseChart) -> Result<Plot, PlotError> {
     let title = format!("{} on {}: where the time of a decode step goes", chart.model, chart.accelerator);
     draw(SIZE, &title, |canvas| {
         let y = frame::header(canvas, &title, &chart.note);
-        let used = Cause::ALL.into_iter().filter(|&cause| layout.bars.iter().any(|b| b.share(cause) > 0.0));
+        let used =
+            Cause::ALL.into_iter().filter(|&cause| layout.bars.iter().any(|b| b.share(cause) > VISIBLE));
         let keys: Vec<_> =
             used.map(|cause| (Sign::Fill(theme::CAUSES[cause as usize]), cause.name().to_owned())).collect();
         let y = frame::legend(canvas, y, &keys);

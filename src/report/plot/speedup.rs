@@ -290,7 +290,8 @@ impl Column {
         let wanted: Vec<f64> = lines[..shown]
             .iter()
             .filter_map(|l| l.points.last())
-            .map(|&(_, s)| frame.y(s))
+            // Ends that are about as high come in the order of the batches.
+            .map(|&(_, s)| (frame.y(s) / 12.0).round() * 12.0)
             .chain((shown < lines.len()).then_some(bottom))
             .collect();
         let places = spread(&wanted, self.pitch, frame.area.top - 6.0, bottom);

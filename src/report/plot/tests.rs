@@ -28,7 +28,7 @@ fn texts(plot: &Plot) -> Vec<Laid> {
 }
 
 /// All that must hold for every plot: text inside the page, none over another, the same bytes each time, a PNG of twice
-/// the size. Returns the texts.
+/// the size. Returns the texts. To look at the plots, name a folder in `SLIMSIM_SHOW_PLOTS`.
 fn check(name: &str, make: impl Fn() -> Result<Plot, PlotError>) -> Vec<String> {
     let plot = make().unwrap_or_else(|e| panic!("{name}: {e}"));
     assert_eq!(plot.svg, make().unwrap().svg, "{name}: SVG differs from run to run");
