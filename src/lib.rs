@@ -24,3 +24,5 @@ pub mod step;
 pub mod trace;
 
 pub mod serving;
+
+pub mod report;
