@@ -53,6 +53,19 @@ pub struct Plan {
     tile_local: Bytes,
 }
 
+/// Bytes of weights and of rows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moved {
+    weights: Bytes,
+    rows: Bytes,
+}
+
+impl Moved {
+    fn total(self) -> Bytes {
+        self.weights + self.rows
+    }
+}
+
 /// What a plan moves, over all cores.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spent {
@@ -77,7 +90,7 @@ fn widths(columns: u64) -> impl Iterator<Item = u64> {
 }
 
 /// Rows of a work item that are tried where there are more.
-const ROWS: [u64; 4] = [64, 128, 256, 1024];
+const ROWS: [u64; 7] = [16, 64, 128, 256, 512, 1024, 4096];
 /// Splits of the reduction that are tried.
 const SPLITS: [u64; 5] = [1, 2, 4, 8, 16];
 /// Sizes of a tile that are tried, in bytes of weights and input: long bursts, or more of them in flight.
@@ -120,10 +133,11 @@ pub fn plans(machine: &Machine, shape: &Shape) -> Vec<Plan> {
     }
     let mut plans = Vec::with_capacity(64);
     for width in widths(columns) {
-        let most_rows = max_rows(machine, width).min(shape.product.m);
-        let all_rows = std::iter::once(most_rows)
-            .chain(ROWS.iter().copied().filter(|&r| r < most_rows && r < shape.product.m));
-        for rows in all_rows {
+        let m = shape.product.m;
+        for rows in ROWS.into_iter().filter(|&r| r < m).chain(std::iter::once(m)) {
+            if machine.spec.cores.accumulators.is_some_and(|a| rows * width * 4 > a.0) {
+                continue;
+            }
             for split in SPLITS {
                 let items = columns.div_ceil(width) * shape.product.m.div_ceil(rows);
                 if split > 1 && (items * split > 2 * cores || shape.product.k / split < 64) {
@@ -140,13 +154,7 @@ pub fn plans(machine: &Machine, shape: &Shape) -> Vec<Plan> {
     plans
 }
 
-/// Rows whose fp32 accumulators fit beside `columns`.
-fn max_rows(machine: &Machine, columns: u64) -> u64 {
-    let cores = &machine.spec.cores;
-    let room = cores.accumulators.or_else(|| cores.sram.capacity.map(|c| Bytes(c.0 / 4)));
-    room.map_or(u64::MAX, |bytes| (bytes.0 / (columns * 4)).max(1))
-}
-
+/// The plan with these sizes, if a tile of it fits a core.
 fn plan(
     machine: &Machine,
     shape: &Shape,
@@ -225,21 +233,25 @@ impl Plan {
         Bytes(shape.input.0.saturating_mul(times))
     }
 
-    fn shared_bytes(&self, machine: &Machine, shape: &Shape) -> Bytes {
+    /// Bytes at the shared SRAM: of weights, of rows (input and output).
+    fn shared_bytes(&self, machine: &Machine, shape: &Shape) -> Moved {
         if !machine.has_shared() {
-            return Bytes::ZERO;
+            return Moved::default();
         }
         let blocks = shape.product.m.div_ceil(self.rows);
         let slices = shape.product.n.div_ceil(self.columns.min(shape.product.n));
         // A multicast to the four cores of a 2×2 arrangement serves two row blocks with each weight and two column slices with each input.
         let pairs = machine.spec.cores.cluster.is_some_and(|c| c.multicast && c.max_size >= 4);
         let times = |parts: u64| if pairs { parts.div_ceil(2) } else { parts };
-        shape.weights * times(blocks) + Bytes(shape.input.0.saturating_mul(times(slices))) + shape.output
+        Moved {
+            weights: shape.weights * times(blocks),
+            rows: Bytes(shape.input.0.saturating_mul(times(slices))) + shape.output,
+        }
     }
 
-    /// Bytes at the memory: weights once, kept rows once, activations where they do not stay on chip (again for every slice of
-    /// columns on a machine without shared SRAM whose cores cannot hold them).
-    fn memory_bytes(&self, machine: &Machine, shape: &Shape) -> (Bytes, Bytes) {
+    /// Bytes at the memory: weights once; of rows the kept ones once, and activations where they do not stay on chip (again for every
+    /// slice of columns on a machine without shared SRAM whose cores cannot hold them). Returns the activations too.
+    fn memory_bytes(&self, machine: &Machine, shape: &Shape) -> (Moved, Bytes) {
         let mut activations = shape.activations_at_memory(machine);
         if activations.0 > 0 && !machine.has_shared() && machine.spec.hbm.is_some() {
             activations = self.input_reads(shape) + shape.output;
@@ -248,7 +260,7 @@ impl Plan {
             // The input is counted as kept rows.
             activations = Bytes::ZERO;
         }
-        (shape.weights + shape.input_from_memory + activations, activations)
+        (Moved { weights: shape.weights, rows: shape.input_from_memory + activations }, activations)
     }
 
     fn lower_bound(&self, machine: &Machine, shape: &Shape) -> Femtos {
@@ -256,8 +268,8 @@ impl Plan {
         let tiles = waves * (self.reduction(shape) / self.depth);
         let busiest = self.stage.stream.max(self.stage.preload).max(self.sram);
         let moved = machine
-            .memory_time(self.memory_bytes(machine, shape).0)
-            .max(machine.shared_time(self.shared_bytes(machine, shape)));
+            .memory_time(self.memory_bytes(machine, shape).0.total())
+            .max(machine.shared_time(self.shared_bytes(machine, shape).total()));
         machine.launch() + machine.work_item() + moved.max(Femtos(busiest.0.saturating_mul(tiles)))
     }
 
@@ -271,12 +283,16 @@ impl Plan {
         let (whole, rest) = (reduction / self.depth, reduction % self.depth);
         let (memory, activations) = self.memory_bytes(machine, shape);
         let shared = self.shared_bytes(machine, shape);
-        // An item of full rows moves its share of all rows, also where the last block has fewer: more rows never make an item lighter.
-        let slices = shape.all_columns().div_ceil(self.columns) * self.split;
-        let share = |bytes: Bytes, active: u64, depth: u64| {
-            let part = u128::from(active) * u128::from(depth) * u128::from(self.rows);
-            let whole = u128::from(slices) * u128::from(reduction) * u128::from(shape.product.m);
-            Bytes((u128::from(bytes.0) * part).div_ceil(whole) as u64)
+        // Items share the weights evenly. Of rows, an item moves those of a full block, also where the last block has fewer: more rows
+        // never make an item lighter.
+        let slices = u128::from(shape.all_columns().div_ceil(self.columns) * self.split);
+        let share = |moved: Moved, active: u64, depth: u64| {
+            let part = u128::from(active) * u128::from(depth);
+            let weights =
+                (u128::from(moved.weights.0) * part).div_ceil(u128::from(items) * u128::from(reduction));
+            let rows = (u128::from(moved.rows.0) * part * u128::from(self.rows))
+                .div_ceil(slices * u128::from(reduction) * u128::from(shape.product.m));
+            Bytes((weights + rows) as u64)
         };
         let tile = |active: u64, depth: u64, (stage, sram): (ArrayStage, Femtos)| {
             let (load, load_cause) = machine.load(
@@ -309,7 +325,7 @@ impl Plan {
         let spent = Spent {
             activations,
             exchange: exchange_memory,
-            shared: shared + exchange_shared,
+            shared: shared.total() + exchange_shared,
             local: (self.tile_local * whole + tail_local) * items,
             mac_slots: (self.tile_slots * whole + tail_slots) * items,
         };

@@ -103,7 +103,7 @@ fn picos(a: &Accelerator, m: &Model, scheme: &str, n: u64, b: u64) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     /// 1. Cycles by cause sum to the cycles, bytes by class to the bytes; seconds are no less than both bounds.
     #[test]
