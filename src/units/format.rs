@@ -3,6 +3,7 @@
 //! Two kinds of text: rounded to four significant digits for tables and sentences ([`bytes`], [`time`], …), and exact
 //! for files ([`exact_bytes`], [`exact_time`], …), where reading the text back gives the same integer.
 
+use super::parse::Dimension;
 use super::{Bandwidth, Bytes, Flops, Hertz, Picos};
 
 /// Decimal prefixes from one on, each 1000 times the one before.
@@ -95,25 +96,23 @@ pub fn ratio(value: f64) -> String {
     format!("{value:.2}×")
 }
 
-/// `value` in the largest unit that leaves at most three decimals, so that it reads back as the same integer.
+/// `value` in the largest unit that it reaches, with as many decimals as it takes: `units` go down by powers of ten to one.
 fn exact(value: u64, units: &[(&str, u64)]) -> String {
-    let shortest = |&&(_, size): &&(&str, u64)| {
-        value >= size && (u128::from(value) * 1000).is_multiple_of(u128::from(size))
-    };
-    let Some(&(unit, size)) = units.iter().find(shortest).or(units.last()) else {
+    let Some(&(unit, size)) = units.iter().find(|&&(_, size)| value >= size).or(units.last()) else {
         return value.to_string();
     };
-    let thousandths = u128::from(value) * 1000 / u128::from(size);
-    let fraction = format!("{:03}", thousandths % 1000);
+    let digits = size.ilog10() as usize;
+    let fraction = if digits == 0 { String::new() } else { format!("{:0digits$}", value % size) };
     let fraction = fraction.trim_end_matches('0');
     let point = if fraction.is_empty() { "" } else { "." };
-    format!("{}{point}{fraction} {unit}", thousandths / 1000)
+    format!("{}{point}{fraction} {unit}", value / size)
 }
 
 /// The exact text of a capacity, whole binary units where they fit and decimal ones otherwise: `228 KiB`, `80 GB`.
 #[must_use]
 pub fn exact_bytes(value: Bytes) -> String {
-    const WHOLE_BINARY: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    const WHOLE_BINARY: [(&str, u64); 4] =
+        [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     if value.0 > 0
         && !value.0.is_multiple_of(1000)
         && let Some((unit, size)) = WHOLE_BINARY.iter().find(|(_, size)| value.0.is_multiple_of(*size))
@@ -131,7 +130,13 @@ pub fn exact_bytes(value: Bytes) -> String {
 pub fn exact_bandwidth(value: Bandwidth) -> String {
     exact(
         value.0,
-        &[("TB/s", 1_000_000_000_000), ("GB/s", 1_000_000_000), ("MB/s", 1_000_000), ("kB/s", 1000), ("B/s", 1)],
+        &[
+            ("TB/s", 1_000_000_000_000),
+            ("GB/s", 1_000_000_000),
+            ("MB/s", 1_000_000),
+            ("kB/s", 1000),
+            ("B/s", 1),
+        ],
     )
 }
 
@@ -139,6 +144,20 @@ pub fn exact_bandwidth(value: Bandwidth) -> String {
 #[must_use]
 pub fn exact_frequency(value: Hertz) -> String {
     exact(value.0, &[("GHz", 1_000_000_000), ("MHz", 1_000_000), ("kHz", 1000), ("Hz", 1)])
+}
+
+/// The exact text of a whole number of base units of a dimension.
+#[must_use]
+pub fn exact_whole(dimension: Dimension, value: u64) -> String {
+    match dimension {
+        Dimension::Bytes => exact_bytes(Bytes(value)),
+        Dimension::Bandwidth => exact_bandwidth(Bandwidth(value)),
+        Dimension::Frequency => exact_frequency(Hertz(value)),
+        Dimension::Time => exact_time(Picos(value)),
+        Dimension::PerCycle | Dimension::EnergyPerBit | Dimension::Energy => {
+            format!("{value} {}", dimension.base())
+        }
+    }
 }
 
 /// The exact text of a time: `400 ns`.
@@ -184,7 +203,7 @@ mod tests {
         assert_eq!(exact_bytes(Bytes(228 << 10)), "228 KiB");
         assert_eq!(exact_bytes(Bytes(80_000_000_000)), "80 GB");
         assert_eq!(exact_bytes(Bytes(50_000_000)), "50 MB");
-        assert_eq!(exact_bytes(Bytes(1_234_567)), "1234.567 kB");
+        assert_eq!(exact_bytes(Bytes(1_234_567)), "1.234567 MB");
         assert_eq!(exact_bandwidth(Bandwidth(3_350_000_000_000)), "3.35 TB/s");
         assert_eq!(exact_frequency(Hertz(1_755_000_000)), "1.755 GHz");
         assert_eq!(exact_time(Picos(400_000)), "400 ns");

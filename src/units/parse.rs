@@ -124,6 +124,11 @@ impl Dimension {
         symbols.join(", ")
     }
 
+    /// The accepted units, for the pattern of a JSON schema.
+    pub(crate) fn symbols(self) -> impl Iterator<Item = &'static str> {
+        self.units().iter().map(|u| u.symbol)
+    }
+
     /// The base unit's symbol.
     #[must_use]
     pub const fn base(self) -> &'static str {
@@ -380,9 +385,6 @@ mod tests {
         assert_eq!(unit("1 Kib"), Some("KiB"));
         assert_eq!(unit("1 GBs"), Some("GB"));
         assert_eq!(unit("1 parsec"), None);
-        assert_eq!(
-            Dimension::Bytes.accepted(),
-            "B, kB, MB, GB, TB, KiB, MiB, GiB, TiB"
-        );
+        assert_eq!(Dimension::Bytes.accepted(), "B, kB, MB, GB, TB, KiB, MiB, GiB, TiB");
     }
 }
