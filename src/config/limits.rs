@@ -67,3 +67,18 @@ pub fn step_fits(model: &Model, context: u64, batch: u64) -> bool {
         .and_then(|a| a.checked_add(2 * parameter_bound(model) * wide(batch)));
     total.is_some_and(|t| t < 1 << 62)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Overrides, load_model};
+
+    #[test]
+    fn a_usual_step_fits_and_an_absurd_one_does_not() {
+        let model = load_model("codellama-7b", &Overrides::default()).expect("the preset loads");
+        let bound = parameter_bound(&model);
+        assert!((6_738_280_448..20_000_000_000).contains(&bound), "{bound}");
+        assert!(step_fits(&model, 131_072, 1024));
+        assert!(!step_fits(&model, MAX_CONTEXT, MAX_BATCH));
+    }
+}

@@ -15,6 +15,7 @@ mod load;
 mod model;
 mod overrides;
 mod presets;
+mod quantities;
 mod range;
 mod raw;
 mod reader;

@@ -1,18 +1,13 @@
-//! Raw scalars: counts, fractions, names, and texts with a unit, each with the bounds that keep every later product
-//! within 64 bits.
+//! Raw scalars: counts, fractions, switches, texts and names, and lists of them.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::diagnostic::Diagnostic;
-use super::limits;
 use super::reader::{FromNode, KeyType, Reader};
 use super::tree::{Key, Node, Value};
 use crate::hardware::mac_array::Dataflow;
-use crate::hardware::sram::OnChipBandwidth;
 use crate::model::{AttentionBias, Norm, Position};
-use crate::units::format;
-use crate::units::parse::{self, Dimension, ParseError};
-use crate::units::{Bandwidth, Bytes, Dtype, Hertz, Picos};
+use crate::units::Dtype;
 
 /// An integer from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,15 +40,17 @@ impl<const MAX: u64, const MIN: u64> FromNode for Count<MAX, MIN> {
     }
 }
 
-/// Reads a finite float; an integer is one too.
-fn finite(node: &Node, reader: &mut Reader, expected: &str) -> Option<f64> {
+/// Reads a finite float; an integer is one too. What is expected is put into words only for an error: sweeps read thousands of
+/// values a second.
+fn finite<T: FromNode>(node: &Node, reader: &mut Reader) -> Option<f64> {
+    let mut refuse = |what| reader.refuse(node, what, &T::expected());
     match node.value {
-        Value::Float(x) if x.is_nan() => reader.refuse(node, "is not a number", expected),
-        Value::Float(x) if x.is_infinite() => reader.refuse(node, "is not finite", expected),
+        Value::Float(x) if x.is_nan() => refuse("is not a number"),
+        Value::Float(x) if x.is_infinite() => refuse("is not finite"),
         Value::Float(x) => Some(x),
         Value::Integer(Some(n)) => Some(n as f64),
-        Value::Integer(None) => reader.refuse(node, "is too large", expected),
-        _ => reader.wrong_type(node, expected),
+        Value::Integer(None) => refuse("is too large"),
+        _ => reader.wrong_type(node, &T::expected()),
     }
 }
 
@@ -69,7 +66,7 @@ impl FromNode for Number {
     }
 
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
-        finite(node, reader, &Self::expected()).map(Self)
+        finite::<Self>(node, reader).map(Self)
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
@@ -89,7 +86,7 @@ impl FromNode for Fraction {
     }
 
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
-        let x = finite(node, reader, &Self::expected())?;
+        let x = finite::<Self>(node, reader)?;
         if (0.0..=1.0).contains(&x) {
             Some(Self(x))
         } else if x < 0.0 {
@@ -143,171 +140,6 @@ impl FromNode for String {
     }
 }
 
-/// Reads text with a unit of one of `dimensions`.
-fn quantity(
-    node: &Node,
-    reader: &mut Reader,
-    dimensions: &[Dimension],
-    word: Option<&str>,
-) -> Option<parse::Quantity> {
-    let expected = unit_expectation(dimensions, word);
-    let Value::Text(text) = &node.value else {
-        return match node.value {
-            Value::Integer(_) | Value::Float(_) => reader.refuse(node, "has no unit", &expected),
-            _ => reader.wrong_type(node, &expected),
-        };
-    };
-    match parse::quantity(text, dimensions) {
-        Ok(quantity) => Some(quantity),
-        Err(error) => {
-            refuse_quantity(node, reader, &error, &expected);
-            None
-        }
-    }
-}
-
-fn refuse_quantity(node: &Node, reader: &mut Reader, error: &ParseError, expected: &str) {
-    let message = format!("'{}': {error}", reader.key());
-    let mut diagnostic = Diagnostic::new(node.origin, message, format!("expected {expected}"));
-    if let ParseError::UnknownUnit { nearest: Some(near), .. } = error {
-        diagnostic = diagnostic.with_help(format!("did you mean '{near}'?"));
-    }
-    reader.push(diagnostic);
-}
-
-fn unit_expectation(dimensions: &[Dimension], word: Option<&str>) -> String {
-    let whats: Vec<_> = dimensions.iter().map(|d| d.description()).collect();
-    let units: Vec<_> = dimensions.iter().map(|d| d.accepted()).collect();
-    let word = word.map(|w| format!(", or \"{w}\"")).unwrap_or_default();
-    format!("{}{word} (units: {})", whats.join(" or "), units.join(", "))
-}
-
-fn unit_schema(dimensions: &[Dimension], word: Option<&str>) -> Schema {
-    let units: Vec<_> = dimensions.iter().flat_map(|d| d.symbols()).collect();
-    let word = word.map(|w| format!("|{w}")).unwrap_or_default();
-    json_schema!({ "type": "string", "pattern": format!("^([0-9.]+([eE][-+]?[0-9]+)? ?({}){word})$", units.join("|")) })
-}
-
-/// Reads a whole quantity from `min` to `max` base units.
-fn bounded(node: &Node, reader: &mut Reader, dimension: Dimension, min: u64, max: u64) -> Option<u64> {
-    let read = quantity(node, reader, &[dimension], None)?;
-    whole(node, reader, &read, min, max, &unit_expectation(&[dimension], None))
-}
-
-fn whole(
-    node: &Node,
-    reader: &mut Reader,
-    read: &parse::Quantity,
-    min: u64,
-    max: u64,
-    expected: &str,
-) -> Option<u64> {
-    let Value::Text(text) = &node.value else { return None };
-    match read.whole(text) {
-        Ok(n) if n < min => reader.refuse(node, "is zero", expected),
-        Ok(n) if n > max => {
-            let what = format!("is too large: at most {}", format::exact_whole(read.dimension, max));
-            reader.refuse(node, &what, expected)
-        }
-        Ok(n) => Some(n),
-        Err(error) => {
-            refuse_quantity(node, reader, &error, expected);
-            None
-        }
-    }
-}
-
-/// Implements [`FromNode`] for a whole quantity of one dimension.
-macro_rules! quantity {
-    ($type:ident, $dimension:ident, $min:expr, $max:expr) => {
-        impl FromNode for $type {
-            const TYPE: KeyType = KeyType::Quantity;
-
-            fn expected() -> String {
-                unit_expectation(&[Dimension::$dimension], None)
-            }
-
-            fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
-                bounded(node, reader, Dimension::$dimension, $min, $max).map(Self)
-            }
-
-            fn schema(_: &mut SchemaGenerator) -> Schema {
-                unit_schema(&[Dimension::$dimension], None)
-            }
-        }
-    };
-}
-quantity!(Bytes, Bytes, 1, limits::MAX_BYTES);
-quantity!(Bandwidth, Bandwidth, 1, limits::MAX_BANDWIDTH);
-quantity!(Hertz, Frequency, 1, limits::MAX_CLOCK);
-// No latency and no launch cost are sound figures.
-quantity!(Picos, Time, 0, limits::MAX_TIME);
-
-impl FromNode for OnChipBandwidth {
-    const TYPE: KeyType = KeyType::Quantity;
-
-    fn expected() -> String {
-        unit_expectation(&[Dimension::PerCycle, Dimension::Bandwidth], Some("ideal"))
-    }
-
-    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
-        if matches!(&node.value, Value::Text(text) if text == "ideal") {
-            return Some(Self::Ideal);
-        }
-        let read = quantity(node, reader, &[Dimension::PerCycle, Dimension::Bandwidth], Some("ideal"))?;
-        let expected = Self::expected();
-        if read.dimension == Dimension::PerCycle {
-            whole(node, reader, &read, 1, limits::MAX_PER_CYCLE, &expected).map(Self::PerCycle)
-        } else {
-            whole(node, reader, &read, 1, limits::MAX_BANDWIDTH, &expected)
-                .map(|rate| Self::PerSecond(Bandwidth(rate)))
-        }
-    }
-
-    fn schema(_: &mut SchemaGenerator) -> Schema {
-        unit_schema(&[Dimension::PerCycle, Dimension::Bandwidth], Some("ideal"))
-    }
-}
-
-/// Picojoules per bit.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct PerBit(pub(crate) f64);
-
-/// Picojoules per operation.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Energy(pub(crate) f64);
-
-/// Implements [`FromNode`] for an energy.
-macro_rules! energy {
-    ($type:ident, $dimension:ident) => {
-        impl FromNode for $type {
-            const TYPE: KeyType = KeyType::Quantity;
-
-            fn expected() -> String {
-                unit_expectation(&[Dimension::$dimension], None)
-            }
-
-            fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
-                let value = quantity(node, reader, &[Dimension::$dimension], None)?.float();
-                if value == 0.0 {
-                    reader.refuse(node, "is zero", &Self::expected())
-                } else if value > limits::MAX_PICOJOULES {
-                    let what = format!("is too large: at most {} pJ", limits::MAX_PICOJOULES);
-                    reader.refuse(node, &what, &Self::expected())
-                } else {
-                    Some(Self(value))
-                }
-            }
-
-            fn schema(_: &mut SchemaGenerator) -> Schema {
-                unit_schema(&[Dimension::$dimension], None)
-            }
-        }
-    };
-}
-energy!(PerBit, EnergyPerBit);
-energy!(Energy, Energy);
-
 /// A type whose values are names.
 pub(crate) trait Named: Copy + 'static {
     /// Every value and its name.
@@ -324,20 +156,22 @@ pub(crate) trait Named: Copy + 'static {
 
 /// Reads a name; suggests the nearest one.
 pub(crate) fn read_name<T: Named>(node: &Node, reader: &mut Reader) -> Option<T> {
-    let expected = one_of::<T>();
-    let Value::Text(text) = &node.value else { return reader.wrong_type(node, &expected) };
-    let found = T::NAMES.iter().find(|(name, _)| name == text).map(|(_, value)| *value);
+    let text = match &node.value {
+        Value::Text(text) => text.as_str(),
+        _ => return reader.wrong_type(node, &one_of::<T>()),
+    };
+    let found = T::NAMES.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
     if found.is_none() {
         let message = format!("'{}' is unknown: '{text}'", reader.key());
         let names = T::NAMES.iter().map(|(name, _)| *name);
-        reader.push(
-            Diagnostic::new(node.origin, message, format!("expected {expected}")).suggesting(text, names),
-        );
+        let expected = format!("expected {}", one_of::<T>());
+        reader.push(Diagnostic::new(node.origin, message, expected).suggesting(text, names));
     }
     found
 }
 
-fn one_of<T: Named>() -> String {
+/// The names of a type, for a message.
+pub(crate) fn one_of<T: Named>() -> String {
     let names: Vec<_> = T::NAMES.iter().map(|(name, _)| format!("\"{name}\"")).collect();
     format!("one of {}", names.join(", "))
 }
@@ -353,8 +187,7 @@ macro_rules! named {
             const TYPE: $crate::config::reader::KeyType = $crate::config::reader::KeyType::Other;
 
             fn expected() -> String {
-                let names = [$( concat!("\"", $name, "\"") ),+];
-                format!("one of {}", names.join(", "))
+                $crate::config::scalars::one_of::<Self>()
             }
 
             fn read(

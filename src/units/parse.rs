@@ -287,7 +287,13 @@ impl Quantity {
     /// The nearest float, in base units; infinite beyond the range of floats.
     #[must_use]
     pub fn float(&self) -> f64 {
-        // Through text: the parser of floats rounds once, a multiplication by a power of ten would round again.
+        // Both factors are exact: one operation, one rounding.
+        if self.mantissa < 1 << 53 && self.exponent.unsigned_abs() <= 15 {
+            let power = 10_u64.pow(self.exponent.unsigned_abs()) as f64;
+            let mantissa = self.mantissa as f64;
+            return if self.exponent < 0 { mantissa / power } else { mantissa * power };
+        }
+        // Through text otherwise: the parser of floats rounds once, too.
         format!("{}e{}", self.mantissa, self.exponent).parse().unwrap_or(f64::INFINITY)
     }
 }

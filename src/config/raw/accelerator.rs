@@ -1,8 +1,9 @@
 //! The keys of an accelerator file.
 
 use crate::config::limits::*;
+use crate::config::quantities::{Energy, PerBit};
 use crate::config::reader::table;
-use crate::config::scalars::{ByDtype, Count, Energy, Fraction, PerBit, named};
+use crate::config::scalars::{ByDtype, Count, Fraction, named};
 use crate::hardware::mac_array::Dataflow;
 use crate::hardware::sram::OnChipBandwidth;
 use crate::units::{Bandwidth, Bytes, Hertz, Picos};

@@ -114,7 +114,7 @@ impl FromNode for Scale {
     const TYPE: KeyType = KeyType::Other;
 
     fn expected() -> String {
-        "one of \"linear\", \"log2\", \"log10\"".into()
+        crate::config::scalars::one_of::<Self>()
     }
 
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
