@@ -11,6 +11,8 @@ pub mod attention;
 
 pub mod hardware;
 
+pub mod config;
+
 pub mod workload;
 
 pub mod mapping;

@@ -1,7 +1,7 @@
 //! Typed quantities: bytes, FLOPs, cycles, time and rates, and the text forms users write them in.
 //!
 //! Every quantity is an unsigned integer. Only operations that mean something are defined: bytes add to bytes,
-//! and become time only through a rate. Formatting for people lives in [`format`], parsing in [`parse`].
+//! and become time only through a rate. Formatting for people lives in [`mod@format`], parsing in [`parse`].
 
 mod dtype;
 pub mod format;

@@ -1,0 +1,36 @@
+//! Configuration: from TOML files, Hugging Face configurations and `--set` to typed, resolved machines, models and experiments.
+//!
+//! Three stages: *raw*, every key with its type and its place in the text; *validated*, what keys mean together;
+//! *resolved*, the structures of [`crate::hardware`] and [`crate::model`], defaults filled in. Every error of a file is
+//! reported at once, with file, line and column ([`ConfigError`]). Nothing here knows attention, mapping or time; names of
+//! schemes and plans are checked by those who know them.
+
+mod accelerator;
+mod diagnostic;
+mod experiment;
+mod huggingface;
+mod json;
+pub mod limits;
+mod load;
+mod model;
+mod overrides;
+mod presets;
+mod quantities;
+mod range;
+mod raw;
+mod reader;
+mod scalars;
+mod schema;
+mod show;
+mod source;
+mod sweep;
+mod tree;
+
+pub use diagnostic::ConfigError;
+pub use experiment::{Experiment, load_experiment};
+pub use load::{AcceleratorFile, ModelFile, load_accelerator, load_model, show_accelerator, show_model};
+pub use overrides::Overrides;
+pub use presets::{PresetKind, is_path, preset_names, preset_text};
+pub use raw::PlotKind;
+pub use schema::{FileKind, schema};
+pub use sweep::{Axis, AxisTarget, AxisValue, Plot, Sweep, load_sweep};

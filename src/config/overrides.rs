@@ -1,0 +1,282 @@
+//! Overrides: single values set by dotted path, from `--set`, an experiment's `set` table, or a sweep's axes.
+//!
+//! They are applied to the raw tree before it is validated, so that they obey the same rules as a file, and an error in one
+//! shows the override. The first key `model` leads to the model, every other one to the accelerator.
+
+use std::sync::Arc;
+
+use toml::de::DeValue;
+
+use super::diagnostic::{ConfigError, Diagnostic};
+use super::raw::{RawAccelerator, RawModel, split_key};
+use super::reader::{FromNode, KeyType, Reader};
+use super::source::{Origin, Source};
+use super::tree::{self, Key, Node, Table, Tree, Value};
+
+/// The first key of overrides that concern the model.
+const MODEL: &str = "model";
+
+/// A list of overrides; of two for the same key the later one counts.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    entries: Vec<Override>,
+}
+
+/// One override.
+#[derive(Debug, Clone)]
+pub(crate) struct Override {
+    pub(crate) path: Vec<Key>,
+    pub(crate) value: Node,
+    pub(crate) source: Arc<Source>,
+}
+
+impl Overrides {
+    /// Reads `KEY=VALUE` texts, as `--set` takes them. The value is a TOML value (`64`, `true`, `"4 TB/s"`), else plain text (`4 TB/s`).
+    ///
+    /// # Errors
+    /// All that is wrong with them at once: no `=`, an unknown key, a value that the key cannot take.
+    pub fn parse<S: AsRef<str>>(arguments: &[S]) -> Result<Self, ConfigError> {
+        let mut this = Self::default();
+        let mut errors = Vec::new();
+        for argument in arguments {
+            match parse_one(argument.as_ref()) {
+                Ok(one) => match one.check() {
+                    Ok(_) => this.entries.push(one),
+                    Err(error) => errors.push(error),
+                },
+                Err(error) => errors.push(error),
+            }
+        }
+        ConfigError::join(errors).map_or(Ok(this), Err)
+    }
+
+    /// Adds an override by program.
+    ///
+    /// # Errors
+    /// If no such key exists, or it cannot take the value.
+    pub fn push(&mut self, path: &str, value: toml::Value) -> Result<(), ConfigError> {
+        let text = format!("{path} = {value}");
+        let source = Source::argument(text);
+        let end = source.text.len();
+        let value = from_toml(value, Origin::span(path.len() + 3..end));
+        let one = Override::new(path, Origin::span(0..path.len()), value, source)?;
+        one.check()?;
+        self.entries.push(one);
+        Ok(())
+    }
+
+    /// Adds those of `other` behind these.
+    pub fn extend(&mut self, other: &Self) {
+        self.entries.extend_from_slice(&other.entries);
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The dotted paths that are set, in order.
+    pub fn paths(&self) -> impl Iterator<Item = String> + '_ {
+        self.entries.iter().map(Override::dotted)
+    }
+
+    /// The paths and values that are set, in order, values as the TOML that a file would hold.
+    pub fn values(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        self.entries.iter().map(|one| (one.dotted(), one.value.to_toml()))
+    }
+
+    /// Whether any concerns the model.
+    #[must_use]
+    pub fn touch_model(&self) -> bool {
+        self.entries.iter().any(Override::is_model)
+    }
+
+    /// Whether any concerns the accelerator.
+    #[must_use]
+    pub fn touch_accelerator(&self) -> bool {
+        self.entries.iter().any(|one| !one.is_model())
+    }
+
+    pub(crate) fn add(&mut self, one: Override) {
+        self.entries.push(one);
+    }
+
+    /// Applies those for a model, or those for an accelerator.
+    pub(crate) fn apply(&self, tree: &mut Tree, model: bool) -> Vec<Diagnostic> {
+        let mut wrong = Vec::new();
+        for one in self.entries.iter().filter(|one| one.is_model() == model) {
+            let path = if model { &one.path[1..] } else { &one.path[..] };
+            wrong.extend(tree.set(path, &one.value, std::slice::from_ref(&one.source)).err());
+        }
+        wrong
+    }
+}
+
+impl Override {
+    /// An override of `path`, which stands at `at` in `source`.
+    pub(crate) fn new(path: &str, at: Origin, value: Node, source: Arc<Source>) -> Result<Self, ConfigError> {
+        match split_key(&Key { name: path.into(), origin: at }) {
+            Some(path) => Ok(Self { path, value, source }),
+            None => {
+                let message = format!("'{path}' is not a dotted path");
+                let expected = "expected keys joined by dots, such as hbm.bandwidth";
+                Err(ConfigError::new(vec![source], vec![Diagnostic::new(at, message, expected)]))
+            }
+        }
+    }
+
+    fn is_model(&self) -> bool {
+        self.path.first().is_some_and(|key| &*key.name == MODEL)
+    }
+
+    pub(crate) fn dotted(&self) -> String {
+        dotted(&self.path)
+    }
+
+    /// Checks key and value on their own, before they meet a file.
+    pub(crate) fn check(&self) -> Result<KeyType, ConfigError> {
+        let mut reader = Reader::default();
+        let found = follow(&self.path, Some(&self.value), &mut reader);
+        match found {
+            Some(KeyType::Table) if self.value.table().is_none() => {}
+            Some(found) if reader.diagnostics.is_empty() => return Ok(found),
+            _ => {}
+        }
+        Err(ConfigError::new(vec![Arc::clone(&self.source)], reader.diagnostics))
+    }
+}
+
+/// A path with its dots.
+pub(crate) fn dotted(path: &[Key]) -> String {
+    path.iter().map(|key| &*key.name).collect::<Vec<_>>().join(".")
+}
+
+/// Follows an override's path into the keys of a model or an accelerator, checking a value.
+pub(crate) fn follow(path: &[Key], value: Option<&Node>, reader: &mut Reader) -> Option<KeyType> {
+    let (head, rest) = path.split_first()?;
+    let found = if &*head.name == MODEL {
+        reader.within(MODEL, |reader| RawModel::follow(rest, value, reader))
+    } else {
+        if reader.also_root.is_empty() {
+            reader.also_root = &[MODEL];
+        }
+        RawAccelerator::follow(path, value, reader)
+    };
+    if found == Some(KeyType::Table) {
+        let last = path.last().map_or(head.origin, |key| key.origin);
+        let message = format!("'{}' is a table", dotted(path));
+        reader.push(Diagnostic::new(last, message, "expected the path of a single value"));
+        return None;
+    }
+    found
+}
+
+fn parse_one(argument: &str) -> Result<Override, ConfigError> {
+    const FLAG: &str = "--set ";
+    let source = Source::argument(format!("{FLAG}{argument}"));
+    let all = FLAG.len()..source.text.len();
+    let Some((path, written)) = argument.split_once('=') else {
+        let diagnostic = Diagnostic::new(Origin::span(all), "no '=' in an override", "expected KEY=VALUE");
+        return Err(ConfigError::new(vec![source], vec![diagnostic]));
+    };
+    let text = written.trim();
+    let start = FLAG.len() + path.len() + 1 + (written.len() - written.trim_start().len());
+    let span = start..start + text.len();
+    if text.is_empty() {
+        let diagnostic =
+            Diagnostic::new(Origin::span(span), "an override without a value", "expected KEY=VALUE");
+        return Err(ConfigError::new(vec![source], vec![diagnostic]));
+    }
+    let mut value = match DeValue::parse(text) {
+        Ok(value) => tree::convert(value.get_ref(), 0..0),
+        Err(_) => Node { value: Value::Text(text.to_owned()), origin: Origin::default() },
+    };
+    place(&mut value, Origin::span(span));
+    Override::new(path, Origin::span(FLAG.len()..FLAG.len() + path.len()), value, source)
+}
+
+/// Gives a value and all within it one place.
+fn place(node: &mut Node, at: Origin) {
+    node.origin = at;
+    match &mut node.value {
+        Value::Array(items) => items.iter_mut().for_each(|item| place(item, at)),
+        Value::Table(table) => {
+            for (key, value) in &mut table.entries {
+                key.origin = at;
+                place(value, at);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn from_toml(value: toml::Value, origin: Origin) -> Node {
+    let value = match value {
+        toml::Value::String(text) => Value::Text(text),
+        toml::Value::Integer(n) => Value::Integer(Some(n.into())),
+        toml::Value::Float(x) => Value::Float(x),
+        toml::Value::Boolean(yes) => Value::Bool(yes),
+        toml::Value::Datetime(_) => Value::Date,
+        toml::Value::Array(items) => {
+            Value::Array(items.into_iter().map(|item| from_toml(item, origin)).collect())
+        }
+        toml::Value::Table(table) => Value::Table(Table {
+            entries: table
+                .into_iter()
+                .map(|(name, value)| (Key { name: name.into(), origin }, from_toml(value, origin)))
+                .collect(),
+        }),
+    };
+    Node { value, origin }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_toml_or_plain_text() {
+        let all =
+            ["hbm.bandwidth=\"4 TB/s\"", "hbm.bandwidth = 4 TB/s", "cores.count=64", "overheads.overlap=0.5"];
+        let set = Overrides::parse(&all).unwrap();
+        let values: Vec<_> = set.values().map(|(path, value)| format!("{path}={value}")).collect();
+        let expected = [
+            "hbm.bandwidth=\"4 TB/s\"",
+            "hbm.bandwidth=\"4 TB/s\"",
+            "cores.count=64",
+            "overheads.overlap=0.5",
+        ];
+        assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn all_wrong_ones_are_reported_at_once() {
+        let error =
+            Overrides::parse(&["hbm.bandwith=4 TB/s", "modle.heads=4", "cores=3", "cores.count", "x..y=1"])
+                .unwrap_err();
+        let places: Vec<_> = error.messages().map(|m| m.split(": ").nth(1).unwrap().to_owned()).collect();
+        let expected = [
+            "unknown key 'bandwith' in [hbm] (expected one of bandwidth, capacity, latency, model)",
+            "unknown key 'modle' (expected one of name, clock, source, note, free_activations, cores, shared_sram, hbm, \
+             overheads, energy, model)",
+            "'cores' is a whole number (expected a table [cores])",
+            "no '=' in an override (expected KEY=VALUE)",
+            "'x..y' is not a dotted path (expected keys joined by dots, such as hbm.bandwidth)",
+        ];
+        assert_eq!(places, expected);
+    }
+
+    #[test]
+    fn a_program_is_told_as_well() {
+        let mut set = Overrides::default();
+        set.push("model.heads", 8.into()).unwrap();
+        assert!(set.touch_model() && !set.touch_accelerator());
+        let error = set.push("cores.sram.capacity", 8.into()).unwrap_err();
+        assert_eq!(error.count(), 1);
+        assert!(error.to_string().contains("KiB"), "{error}");
+        assert!(set.push("hbm", toml::Value::Table(toml::Table::new())).is_err());
+        assert_eq!(set.paths().collect::<Vec<_>>(), ["model.heads"]);
+    }
+}

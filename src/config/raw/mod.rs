@@ -1,0 +1,10 @@
+//! Raw files: every key with its type, and where it was written. What keys mean together is checked afterwards.
+
+mod accelerator;
+mod experiment;
+mod model;
+
+pub(crate) use accelerator::*;
+pub use experiment::PlotKind;
+pub(crate) use experiment::*;
+pub(crate) use model::*;

@@ -1,0 +1,271 @@
+//! The resolved TOML of a machine or a model: standard tables, one key a line, every default written out.
+//!
+//! Numbers are exact: reading the text back gives the same machine. Behind a value stands the comment that the file has
+//! there (its source, as a rule), or where else the value comes from.
+
+use std::fmt::Write as _;
+
+use super::raw::{MacKind, SramKind, VectorKind};
+use super::scalars::Named;
+use super::tree::{Tree, quote};
+use crate::hardware::Accelerator;
+use crate::hardware::mac_array::{MacArray, MacRates};
+use crate::hardware::sram::{OnChipBandwidth, Sram};
+use crate::hardware::vector_unit::VectorUnit;
+use crate::model::Model;
+use crate::units::format;
+
+/// Writes keys, table by table.
+struct Writer<'a> {
+    out: String,
+    table: Vec<&'static str>,
+    /// The tree that the values come from, for the comments.
+    tree: Option<&'a Tree>,
+}
+
+impl Writer<'_> {
+    fn table(&mut self, path: &[&'static str]) {
+        self.table = path.to_vec();
+        let _ = writeln!(self.out, "\n[{}]", path.join("."));
+    }
+
+    fn raw(&mut self, key: &str, value: &str) {
+        let comment = self.comment(key);
+        let _ = writeln!(self.out, "{key} = {value}{comment}");
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.raw(key, &quote(value));
+    }
+
+    fn number(&mut self, key: &str, value: f64) {
+        self.raw(key, &toml::Value::from(value).to_string());
+    }
+
+    fn count(&mut self, key: &str, value: u64) {
+        self.raw(key, &value.to_string());
+    }
+
+    fn flag(&mut self, key: &str, value: bool) {
+        self.raw(key, if value { "true" } else { "false" });
+    }
+
+    /// Where a value comes from: the comment behind it in its file, an override, or a default.
+    fn comment(&self, key: &str) -> String {
+        let Some(tree) = self.tree else { return String::new() };
+        let path: Vec<&str> = self.table.iter().copied().chain([key]).collect();
+        let Some(node) = tree.root.at(&path) else { return "  # default".into() };
+        let Some(source) = tree.sources.get(node.origin.source as usize) else { return String::new() };
+        if node.origin.source != 0 {
+            return if source.is_file { format!("  # set in {}", source.name) } else { "  # --set".into() };
+        }
+        let rest = source.text.get(node.origin.end as usize..).unwrap_or_default();
+        let line = rest.lines().next().unwrap_or_default().trim();
+        if line.starts_with('#') { format!("  {line}") } else { String::new() }
+    }
+}
+
+/// The resolved TOML of an accelerator. `tree` is what it was read from, if comments are wanted.
+pub(crate) fn accelerator(machine: &Accelerator, tree: Option<&Tree>) -> String {
+    let mut w = Writer { out: String::new(), table: Vec::new(), tree };
+    w.text("name", &machine.name);
+    w.text("clock", &format::exact_frequency(machine.clock));
+    if !machine.source.is_empty() {
+        w.text("source", &machine.source);
+    }
+    if let Some(note) = &machine.note {
+        w.text("note", note);
+    }
+    w.flag("free_activations", machine.free_activations);
+
+    w.table(&["cores"]);
+    w.count("count", machine.cores.count);
+    if let Some(bytes) = machine.cores.bytes_in_flight {
+        w.text("bytes_in_flight", &format::exact_bytes(bytes));
+    }
+    mac_array(&mut w, &machine.cores.mac_array);
+    if let Some(capacity) = machine.cores.accumulators {
+        w.table(&["cores", "accumulators"]);
+        w.text("capacity", &format::exact_bytes(capacity));
+    }
+    w.table(&["cores", "vector_unit"]);
+    match machine.cores.vector_unit {
+        VectorUnit::Ideal => w.text("kind", VectorKind::Ideal.name()),
+        VectorUnit::Lanes { lanes, exp_per_cycle, rotate_ops } => {
+            w.text("kind", VectorKind::Lanes.name());
+            w.count("lanes", lanes);
+            w.count("exp_per_cycle", exp_per_cycle);
+            w.count("rotate_ops", rotate_ops);
+        }
+    }
+    w.table(&["cores", "sram"]);
+    if machine.cores.sram.capacity.is_none() {
+        w.text("kind", SramKind::Ideal.name());
+    } else {
+        w.text("kind", SramKind::Real.name());
+        sram(&mut w, &machine.cores.sram);
+    }
+    if let Some(cluster) = machine.cores.cluster {
+        w.table(&["cores", "cluster"]);
+        w.count("max_size", cluster.max_size);
+        w.text("bandwidth", &on_chip(cluster.bandwidth));
+        w.text("barrier", &format::exact_time(cluster.barrier));
+        w.flag("multicast", cluster.multicast);
+    }
+    outside(&mut w, machine);
+    w.out
+}
+
+fn mac_array(w: &mut Writer<'_>, array: &MacArray) {
+    w.table(&["cores", "mac_array"]);
+    let rates = match array {
+        MacArray::Ideal => return w.text("kind", MacKind::Ideal.name()),
+        MacArray::Systolic { rows, columns, count, dataflow, macs_per_cycle } => {
+            w.text("kind", MacKind::Systolic.name());
+            w.count("rows", *rows);
+            w.count("columns", *columns);
+            w.count("count", *count);
+            w.text("dataflow", dataflow.name());
+            macs_per_cycle
+        }
+        MacArray::DotProduct { m, n, k, latency, macs_per_cycle } => {
+            w.text("kind", MacKind::DotProduct.name());
+            w.count("m", *m);
+            w.count("n", *n);
+            w.count("k", *k);
+            w.count("latency", *latency);
+            macs_per_cycle
+        }
+    };
+    let rates: &MacRates = rates;
+    w.table(&["cores", "mac_array", "macs_per_cycle"]);
+    for (dtype, rate) in rates {
+        w.count(dtype.name(), *rate);
+    }
+}
+
+/// Shared SRAM, external memory, overheads and energy.
+fn outside(w: &mut Writer<'_>, machine: &Accelerator) {
+    if let Some(shared) = &machine.shared_sram {
+        w.table(&["shared_sram"]);
+        sram(w, shared);
+    }
+    if let Some(hbm) = &machine.hbm {
+        w.table(&["hbm"]);
+        w.text("bandwidth", &format::exact_bandwidth(hbm.bandwidth));
+        if let Some(capacity) = hbm.capacity {
+            w.text("capacity", &format::exact_bytes(capacity));
+        }
+        w.text("latency", &format::exact_time(hbm.latency));
+        w.text("model", super::raw::HbmModel::Flat.name());
+    }
+    w.table(&["overheads"]);
+    w.text("launch", &format::exact_time(machine.overheads.launch));
+    w.text("work_item", &format::exact_time(machine.overheads.work_item));
+    w.text("barrier", &format::exact_time(machine.overheads.barrier));
+    w.flag("prefetch_weights", machine.overheads.prefetch_weights);
+    w.number("overlap", machine.overheads.overlap);
+
+    let energy = &machine.energy;
+    let per_bit = [
+        ("hbm", energy.hbm_pj_per_bit),
+        ("shared_sram", energy.shared_sram_pj_per_bit),
+        ("local_sram", energy.local_sram_pj_per_bit),
+    ];
+    if per_bit.iter().any(|(_, e)| e.is_some()) || energy.vector_op_pj.is_some() || !energy.mac_pj.is_empty()
+    {
+        w.table(&["energy"]);
+    }
+    for (key, value) in per_bit {
+        if let Some(value) = value {
+            w.text(key, &format!("{value} pJ/bit"));
+        }
+    }
+    if let Some(value) = energy.vector_op_pj {
+        w.text("vector_op", &format!("{value} pJ"));
+    }
+    if !energy.mac_pj.is_empty() {
+        w.table(&["energy", "mac"]);
+        for (dtype, value) in &energy.mac_pj {
+            w.text(dtype.name(), &format!("{value} pJ"));
+        }
+    }
+}
+
+fn sram(w: &mut Writer<'_>, memory: &Sram) {
+    if let Some(capacity) = memory.capacity {
+        w.text("capacity", &format::exact_bytes(capacity));
+    }
+    w.text("bandwidth", &on_chip(memory.bandwidth));
+    if let Some(banks) = memory.banks {
+        w.count("banks", banks);
+    }
+}
+
+fn on_chip(bandwidth: OnChipBandwidth) -> String {
+    match bandwidth {
+        OnChipBandwidth::PerCycle(bytes) => format!("{bytes} B/cycle"),
+        OnChipBandwidth::PerSecond(rate) => format::exact_bandwidth(rate),
+        OnChipBandwidth::Ideal => "ideal".into(),
+    }
+}
+
+/// The resolved TOML of a model. `tree` is what it was read from, if comments are wanted.
+pub(crate) fn model(model: &Model, tree: Option<&Tree>) -> String {
+    let mut w = Writer { out: String::new(), table: Vec::new(), tree };
+    w.text("name", &model.name);
+    w.count("layers", model.layers);
+    w.count("d_model", model.d_model);
+    w.count("heads", model.heads);
+    w.count("kv_heads", model.kv_heads);
+    w.count("head_dim", model.head_dim);
+    w.count("d_ffn", model.d_ffn);
+    w.flag("gated_ffn", model.gated_ffn);
+    w.flag("ffn_bias", model.ffn_bias);
+    w.count("vocab", model.vocab);
+    w.flag("tied_embeddings", model.tied_embeddings);
+    w.count("max_context", model.max_context);
+    w.text("position", model.position.name());
+    w.number("rotary_fraction", model.rotary_fraction);
+    w.flag("qk_norm", model.qk_norm);
+    let bias = model.attention_bias;
+    let biased: Vec<&str> = [("\"q\"", bias.q), ("\"k\"", bias.k), ("\"v\"", bias.v), ("\"o\"", bias.o)]
+        .into_iter()
+        .filter_map(|(name, carried)| carried.then_some(name))
+        .collect();
+    if biased.is_empty() {
+        w.text("attention_bias", "none");
+    } else {
+        w.raw("attention_bias", &format!("[{}]", biased.join(", ")));
+    }
+    w.text("norm", model.norm.name());
+    w.count("norms_per_layer", model.norms_per_layer);
+    if let Some(layers) = model.cache_layers {
+        w.count("cache_layers", layers);
+    }
+    if let Some(window) = model.sliding_window {
+        w.count("sliding_window", window);
+    }
+    if !model.source.is_empty() {
+        w.text("source", &model.source);
+    }
+    if let Some(note) = &model.note {
+        w.text("note", note);
+    }
+    if let Some(moe) = model.moe {
+        w.table(&["moe"]);
+        w.count("experts", moe.experts);
+        w.count("active", moe.active);
+    }
+    if let Some(encoder) = model.encoder {
+        w.table(&["encoder"]);
+        w.count("layers", encoder.layers);
+        w.count("tokens", encoder.tokens);
+    }
+    if let Some(mla) = model.mla {
+        w.table(&["mla"]);
+        w.count("latent_dim", mla.latent_dim);
+        w.count("rope_dim", mla.rope_dim);
+    }
+    w.out
+}
