@@ -1,17 +1,19 @@
 //! One decode step: the fastest candidate of each operator, summed — and why it was chosen.
 //!
 //! [`Simulator`] is the library's main entry: it answers decode steps, prefills and whole [`Point`]s of one scheme, and
-//! [`evaluate`] compares schemes with the baseline at the same point.
+//! [`Comparison`] holds schemes against the baseline at the same points.
 
+mod comparison;
 mod explain;
 mod operator;
 pub mod point;
 pub mod search;
 mod simulator;
 
+pub use comparison::Comparison;
 pub use operator::{OperatorCost, OperatorTimer};
 pub use point::{Bounds, MappingReport, Point, Seconds};
-pub use simulator::{Limits, SetupError, Simulator, StepCost, evaluate};
+pub use simulator::{Limits, SetupError, Simulator, StepCost};
 
 #[cfg(test)]
 mod tests;

@@ -98,3 +98,39 @@ pub struct Point {
     /// How attention was mapped.
     pub mapping: Option<MappingReport>,
 }
+
+impl Point {
+    /// A point without an answer yet.
+    #[must_use]
+    pub fn open(context: u64, batch: u64, scheme: &str) -> Self {
+        Self {
+            context,
+            batch,
+            scheme: scheme.to_owned(),
+            feasible: false,
+            infeasible_reason: None,
+            seconds: None,
+            cycles: None,
+            tokens_per_second: None,
+            speedup: None,
+            capacity_bytes: Capacity::default(),
+            largest_batch: None,
+            traffic_bytes: None,
+            shared_sram_bytes: None,
+            local_sram_bytes: None,
+            flops: None,
+            mac_slots: None,
+            vector_ops: None,
+            cycles_by_cause: None,
+            bounds_seconds: None,
+            energy_joules: None,
+            mapping: None,
+        }
+    }
+
+    /// A point that cannot run, with the reason.
+    #[must_use]
+    pub fn infeasible(context: u64, batch: u64, scheme: &str, reason: String) -> Self {
+        Self { infeasible_reason: Some(reason), ..Self::open(context, batch, scheme) }
+    }
+}

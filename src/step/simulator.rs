@@ -220,29 +220,7 @@ impl Simulator {
     #[must_use]
     pub fn point(&mut self, context: u64, batch: u64) -> Point {
         let contexts = Batch::uniform(context, batch);
-        let mut point = Point {
-            context,
-            batch,
-            scheme: self.scheme.name.to_owned(),
-            feasible: false,
-            infeasible_reason: None,
-            seconds: None,
-            cycles: None,
-            tokens_per_second: None,
-            speedup: None,
-            capacity_bytes: crate::workload::Capacity::default(),
-            largest_batch: None,
-            traffic_bytes: None,
-            shared_sram_bytes: None,
-            local_sram_bytes: None,
-            flops: None,
-            mac_slots: None,
-            vector_ops: None,
-            cycles_by_cause: None,
-            bounds_seconds: None,
-            energy_joules: None,
-            mapping: None,
-        };
+        let mut point = Point::open(context, batch, self.scheme.name);
         if let Err(why) = self.guard(&contexts) {
             point.infeasible_reason = Some(why);
             return point;
@@ -318,32 +296,4 @@ impl Simulator {
             reason: explain::reason(self.timer.machine(), &self.subject, self.scheme, choice, timeline),
         }
     }
-}
-
-/// Points of `schemes` at every context of every batch, in that order, each with its speedup over the baseline at the same point.
-/// The baseline is always simulated; it is returned only where asked for.
-///
-/// `simulators` holds one for each scheme asked for, in order, and the baseline's.
-#[must_use]
-pub fn evaluate(
-    baseline: &mut Simulator,
-    others: &mut [Option<Simulator>],
-    context: u64,
-    batch: u64,
-) -> Vec<Point> {
-    let base = baseline.point(context, batch);
-    let finish = |mut point: Point| {
-        point.speedup = match (base.seconds, point.seconds) {
-            (Some(b), Some(s)) => Some(b.0.seconds() / s.0.seconds()),
-            _ => None,
-        };
-        point
-    };
-    others
-        .iter_mut()
-        .map(|s| match s {
-            None => finish(base.clone()),
-            Some(simulator) => finish(simulator.point(context, batch)),
-        })
-        .collect()
 }
