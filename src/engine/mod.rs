@@ -2,7 +2,7 @@
 //!
 //! A tile program runs through its resources as a max-plus recurrence, with events at tile granularity and no per-cycle tick:
 //! a stage starts when its input is ready and its unit is free. Each point in time carries the path that led to it, as time by
-//! cause, so that the end of the program knows what held it. Where a stall is decided: [`state::State::tile`].
+//! cause, so that the end of the program knows what held it. Where a stall is decided: `State::tile` in `engine/state.rs`.
 //!
 //! [`run`] jumps over the steady state, [`run_tile_by_tile`] does not; they agree exactly, to the femtosecond and the cause.
 

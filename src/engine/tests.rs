@@ -87,7 +87,7 @@ proptest! {
         let mut tile = tile;
         tile.scores.fill = Femtos(0);
         tile.values.fill = Femtos(0);
-        tile.load = tile.load + Femtos(1);
+        tile.load += Femtos(1);
         let count = 20_000;
         let program = Program {
             latency: Femtos(0),

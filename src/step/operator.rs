@@ -13,7 +13,7 @@ use crate::workload::{
     WeightProduct, Work,
 };
 use rustc_hash::FxHashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What one run of an operator cost.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +35,7 @@ pub struct OperatorCost {
     /// Joules; `None` where the table lacks a figure.
     pub joules: Option<f64>,
     /// How attention was laid out.
-    pub choice: Option<Rc<Choice>>,
+    pub choice: Option<Arc<Choice>>,
 }
 
 /// Times operators of one subject on one machine, remembering what it has timed.
@@ -44,7 +44,7 @@ pub struct OperatorTimer {
     machine: Machine,
     plans: PlanCache,
     products: FxHashMap<ProductShape, (Timeline, product::Spent)>,
-    attention: FxHashMap<(AttentionShape, u64, u64), Rc<Choice>>,
+    attention: FxHashMap<(AttentionShape, u64, u64), Arc<Choice>>,
     forced: Option<String>,
 }
 
@@ -260,7 +260,7 @@ impl OperatorTimer {
     }
 
     /// The fastest layout of attention. Uniform batches are remembered.
-    fn choose(&mut self, shape: &AttentionShape, work: &AttentionWork) -> Result<Rc<Choice>, String> {
+    fn choose(&mut self, shape: &AttentionShape, work: &AttentionWork) -> Result<Arc<Choice>, String> {
         let key = match work.batch.runs() {
             &[(n, count)] => Some((*shape, n, count)),
             _ => None,
@@ -270,7 +270,7 @@ impl OperatorTimer {
         }
         let choice =
             search::attention(&self.machine, &mut self.plans, shape, &work.batch, self.forced.as_deref())?;
-        let choice = Rc::new(choice);
+        let choice = Arc::new(choice);
         if let Some(key) = key {
             self.attention.insert(key, choice.clone());
         }

@@ -14,7 +14,7 @@ use crate::model::Model;
 use crate::units::{Bandwidth, Bytes, Femtos, Picos};
 use crate::workload::capacity::{decode_capacity, largest_batch, prefill_activations, stored_weights};
 use crate::workload::{self, Batch, FlopCount, Operator, Subject, Traffic, VectorWork};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Why a simulator cannot be set up: bad input, not a bad point.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +62,7 @@ pub struct StepCost {
     /// Joules.
     pub joules: Option<f64>,
     /// How attention was laid out, and what its operator took, one layer.
-    pub attention: Option<(Rc<Choice>, Timeline)>,
+    pub attention: Option<(Arc<Choice>, Timeline)>,
 }
 
 /// Answers steps of one scheme on one machine. Remembers the operators that it has timed: ask one simulator many points.

@@ -238,7 +238,7 @@ fn fit(machine: &Machine, shape: &Shape, cluster: u64, head_groups: u64, tile: u
     };
     let values = plan.values_product(shape, tile);
     plan.accumulators = Bytes(values.repeats * values.m * values.n * 4);
-    plan.accumulators_in_sram = !cores.accumulators.is_some_and(|a| plan.accumulators <= a);
+    plan.accumulators_in_sram = cores.accumulators.is_none_or(|a| plan.accumulators > a);
     if let Some(capacity) = cores.sram.capacity {
         let accumulators = if plan.accumulators_in_sram { plan.accumulators.0 } else { 0 };
         let heads = plan.heads_here(shape) * shape.queries;
