@@ -75,13 +75,10 @@ pub fn attention(
         .flatten();
     if let Some(two) = two
         && best.as_ref().is_none_or(|b| two.bound(machine, shape, batch) < b.timeline.time)
-        && let Some(choice) = two_pass(machine, cache, &two)
+        && let Some(choice) = two_pass(machine, cache, &two, best.as_ref().map(|b| b.timeline.time))
     {
         best = Some(match best {
-            Some(mut one) if one.timeline.time <= choice.timeline.time => {
-                one.runner_up = Some((choice.name, choice.timeline.time));
-                one
-            }
+            Some(one) if one.timeline.time <= choice.timeline.time => one,
             Some(one) => Choice { runner_up: Some((one.name, one.timeline.time)), ..choice },
             None => choice,
         });
@@ -216,20 +213,35 @@ fn time(
     })
 }
 
-/// Times a two-pass plan: the passes are chosen each for itself.
-fn two_pass(machine: &Machine, cache: &mut PlanCache, two: &TwoPass) -> Option<Choice> {
+/// Times a two-pass plan: the passes are chosen each for itself. With `limit`, gives up once it cannot win.
+fn two_pass(
+    machine: &Machine,
+    cache: &mut PlanCache,
+    two: &TwoPass,
+    limit: Option<Femtos>,
+) -> Option<Choice> {
+    // What a chunk may take in both passes together and still win.
+    let (between, memory, shared) = two.between(machine);
+    let per_chunk = match limit {
+        Some(l) => Some(Femtos(l.0.checked_sub(between.total().0)?.div_ceil(two.chunks))),
+        None => None,
+    };
+    let left = |taken: Femtos| match per_chunk {
+        Some(l) => l.0.checked_sub(taken.0).map(|left| Some(Femtos(left))),
+        None => Some(None),
+    };
     let first = cache.get(machine, &two.scores);
-    let scores = one_pass(machine, &two.scores, &two.chunk, &first.iter().collect::<Vec<_>>(), None)?;
+    let scores = one_pass(machine, &two.scores, &two.chunk, &first.iter().collect::<Vec<_>>(), per_chunk)?;
+    let second_limit = left(scores.timeline.time)?;
     let mut values: Option<Choice> = None;
     for shape in &two.values {
         let plans = cache.get(machine, shape);
-        let limit = values.as_ref().map(|v| v.timeline.time);
+        let limit = values.as_ref().map(|v| v.timeline.time).or(second_limit);
         if let Some(better) = one_pass(machine, shape, &two.chunk, &plans.iter().collect::<Vec<_>>(), limit) {
             values = Some(better);
         }
     }
     let values = values?;
-    let (between, memory, shared) = two.between(machine);
     let mut timeline = Timeline::default();
     let mut spent = Spent { shared, ..Spent::default() };
     for pass in [&scores, &values] {
@@ -244,7 +256,7 @@ fn two_pass(machine: &Machine, cache: &mut PlanCache, two: &TwoPass) -> Option<C
     }
     timeline += Timeline { time: between.total(), causes: between };
     if two.memory_reads > 1 {
-        spent.reread += two.scores.row * two.chunk.tokens() * two.chunks;
+        spent.reread += two.scores.row * (two.scores.groups * two.chunk.tokens() * two.chunks);
     }
     Some(Choice {
         timeline,

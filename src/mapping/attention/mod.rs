@@ -243,7 +243,8 @@ fn fit(machine: &Machine, shape: &Shape, cluster: u64, head_groups: u64, tile: u
         let accumulators = if plan.accumulators_in_sram { plan.accumulators.0 } else { 0 };
         let heads = plan.heads_here(shape) * shape.queries;
         let row = shape.row.0.div_ceil(cluster);
-        let rotated = if shape.rotated > 0 { shape.score_row.0.div_ceil(cluster) } else { 0 };
+        // A head group rotates the columns of its own heads.
+        let rotated = if shape.rotated > 0 { shape.score_row.0.div_ceil(cluster * head_groups) } else { 0 };
         // Raw and rotated rows of a tile live together; scores are fp32 and probabilities 16 bits wide.
         let fixed = accumulators + heads * tile * 6 + rotated * tile;
         let room = capacity.0.checked_sub(fixed)?;

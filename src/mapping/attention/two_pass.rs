@@ -42,7 +42,18 @@ impl TwoPass {
         {
             return None;
         }
-        let scores = Shape { values: NOTHING, value_row: Bytes::ZERO, row: shape.score_row, ..*shape };
+        // Block-diagonal scores read each head's own columns: the first pass is dealt by heads.
+        let slices = shape.scores.slices;
+        let scores = Shape {
+            groups: slices,
+            scores: Contraction { slices: 1, ..shape.scores },
+            values: NOTHING,
+            rotated: shape.rotated.div_ceil(slices),
+            row: Bytes(shape.score_row.0.div_ceil(slices)),
+            score_row: Bytes(shape.score_row.0.div_ceil(slices)),
+            value_row: Bytes::ZERO,
+            ..*shape
+        };
         let on_chip = machine.has_shared();
         let slices = (0..=shape.values.width.ilog2()).map(|i| 1u64 << i);
         let values = slices
@@ -75,11 +86,14 @@ impl TwoPass {
         })
     }
 
-    /// No run takes less: rows from memory, then rows from the shared SRAM.
+    /// No run takes less: rows from memory, then rows from the shared SRAM, and what comes between.
     #[must_use]
     pub fn bound(&self, machine: &Machine, shape: &Shape, batch: &Batch) -> Femtos {
         let rows = Bytes(shape.row.0 * batch.tokens());
-        machine.launch() + machine.memory_time(rows * self.memory_reads) + machine.shared_time(rows)
+        machine.launch()
+            + machine.memory_time(rows * self.memory_reads)
+            + machine.shared_time(rows)
+            + self.between(machine).0.total()
     }
 
     /// Probabilities between the passes and two grid barriers a chunk, over all chunks: time by cause, and bytes at the memory and at
