@@ -1,80 +1,80 @@
 //! The state of one core's resources between tiles, and the recurrence that a tile advances it by.
 
 use super::Timeline;
-use super::stamp::Stamp;
+use super::stamp::Moment;
 use crate::mapping::Cause;
 use crate::mapping::program::{ArrayStage, MAX_LOOKAHEAD, MAX_SLOTS, Program, Tile};
 use crate::units::Femtos;
 
 /// A tile whose scores are formed and whose weighted sum is still to come.
 #[derive(Debug, Clone, Copy, Default)]
-struct Pending {
+struct Pending<M> {
     tile: Tile,
-    loaded: Stamp,
-    scored: Stamp,
+    loaded: M,
+    scored: M,
 }
 
 /// A short queue of scored tiles.
 #[derive(Debug, Clone, Default)]
-struct Queue {
-    tiles: [Pending; MAX_LOOKAHEAD],
+struct Queue<M> {
+    tiles: [Pending<M>; MAX_LOOKAHEAD],
     len: usize,
 }
 
-impl Queue {
-    fn push(&mut self, pending: Pending) {
+impl<M: Moment> Queue<M> {
+    fn push(&mut self, pending: Pending<M>) {
         self.tiles[self.len] = pending;
         self.len += 1;
     }
 
-    fn pop(&mut self) -> Pending {
+    fn pop(&mut self) -> Pending<M> {
         let first = self.tiles[0];
         self.tiles.copy_within(1..self.len, 0);
         self.len -= 1;
         first
     }
 
-    fn as_slice(&self) -> &[Pending] {
+    fn as_slice(&self) -> &[Pending<M>] {
         &self.tiles[..self.len]
     }
 }
 
 /// When each resource falls free.
 #[derive(Debug, Clone)]
-pub(super) struct State {
+pub(super) struct State<M> {
     latency: Femtos,
     /// Tiles that are scored ahead of the weighted sum.
     lookahead: usize,
     /// Slots in use; `slots[head]` is the one that the next tile takes.
     slot_count: usize,
     head: usize,
-    slots: [Stamp; MAX_SLOTS],
-    dma: Stamp,
-    vector: Stamp,
-    stream: Stamp,
-    preload: Stamp,
-    exchange: Stamp,
-    sram: Stamp,
+    slots: [M; MAX_SLOTS],
+    dma: M,
+    vector: M,
+    stream: M,
+    preload: M,
+    exchange: M,
+    sram: M,
     /// The last result so far.
-    done: Stamp,
+    done: M,
     /// Scored tiles whose weighted sum is to come, oldest first.
-    pending: Queue,
+    pending: Queue<M>,
 }
 
 /// What came on top of every stamp of a state within a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Increment {
-    slots: [Stamp; MAX_SLOTS],
-    units: [Stamp; 5],
-    dma: Stamp,
-    done: Stamp,
-    pending: [[Stamp; 2]; MAX_LOOKAHEAD],
+pub(super) struct Increment<M> {
+    slots: [M; MAX_SLOTS],
+    units: [M; 5],
+    dma: M,
+    done: M,
+    pending: [[M; 2]; MAX_LOOKAHEAD],
 }
 
-impl State {
+impl<M: Moment> State<M> {
     pub(super) fn new(program: &Program) -> Self {
-        let start = Stamp::default().then(Cause::Overhead, program.launch);
-        let idle = Stamp::default();
+        let start = M::default().then(Cause::Overhead, program.launch);
+        let idle = M::default();
         Self {
             latency: program.latency,
             lookahead: program.lookahead.min(program.slots.saturating_sub(1)).min(MAX_LOOKAHEAD),
@@ -103,15 +103,15 @@ impl State {
     /// This is where stalls are decided: every `latest` picks what the tile waits for.
     #[inline]
     pub(super) fn tile(&mut self, tile: &Tile) {
-        let begin = *Stamp::latest(&self.dma, &self.slots[self.head]);
+        let begin = *M::latest(&self.dma, &self.slots[self.head]);
         self.dma = begin.then(tile.load_cause, tile.load);
         let loaded = self.dma.then(Cause::Latency, self.latency);
         if tile.sram.0 > 0 {
-            self.sram = Stamp::latest(&loaded, &self.sram).then(Cause::Sram, tile.sram);
+            self.sram = M::latest(&loaded, &self.sram).then(Cause::Sram, tile.sram);
         }
         let mut scored = loaded;
         if tile.rotate.0 > 0 {
-            self.vector = Stamp::latest(&loaded, &self.vector).then(Cause::Vector, tile.rotate);
+            self.vector = M::latest(&loaded, &self.vector).then(Cause::Vector, tile.rotate);
             scored = self.vector;
         }
         if !tile.scores.is_empty() {
@@ -119,7 +119,7 @@ impl State {
             scored = scored.then(Cause::Compute, tile.scores.fill);
         }
         if tile.exchange.0 > 0 {
-            self.exchange = Stamp::latest(&scored, &self.exchange).then(Cause::Exchange, tile.exchange);
+            self.exchange = M::latest(&scored, &self.exchange).then(Cause::Exchange, tile.exchange);
             scored = self.exchange;
         }
         let now = Pending { tile: *tile, loaded, scored };
@@ -137,30 +137,30 @@ impl State {
 
     /// Softmax and weighted sum of a scored tile; frees its slot.
     #[inline]
-    fn weighted_sum(&mut self, pending: &Pending, slot: usize) {
+    fn weighted_sum(&mut self, pending: &Pending<M>, slot: usize) {
         let Pending { tile, loaded, scored } = pending;
         let mut ready = *scored;
         if tile.softmax.0 > 0 {
-            self.vector = Stamp::latest(scored, &self.vector).then(Cause::Vector, tile.softmax);
+            self.vector = M::latest(scored, &self.vector).then(Cause::Vector, tile.softmax);
             ready = self.vector;
         }
         if !tile.values.is_empty() {
             ready = self.product(&tile.values, ready, loaded);
         }
         self.done = ready.then(Cause::Compute, tile.values.fill);
-        self.slots[slot] = if tile.sram.0 > 0 { *Stamp::latest(&ready, &self.sram) } else { ready };
+        self.slots[slot] = if tile.sram.0 > 0 { *M::latest(&ready, &self.sram) } else { ready };
     }
 
     /// A product: streams once `input` is there, preloads once `input` or, where the held operand came with the tile, `loaded` is.
     #[inline]
-    fn product(&mut self, stage: &ArrayStage, input: Stamp, loaded: &Stamp) -> Stamp {
-        self.stream = Stamp::latest(&input, &self.stream).then(Cause::Compute, stage.stream);
+    fn product(&mut self, stage: &ArrayStage, input: M, loaded: &M) -> M {
+        self.stream = M::latest(&input, &self.stream).then(Cause::Compute, stage.stream);
         if stage.preload.0 == 0 {
             return self.stream;
         }
         let held = if stage.preload_waits { &input } else { loaded };
-        self.preload = Stamp::latest(held, &self.preload).then(Cause::Compute, stage.preload);
-        *Stamp::latest(&self.stream, &self.preload)
+        self.preload = M::latest(held, &self.preload).then(Cause::Compute, stage.preload);
+        *M::latest(&self.stream, &self.preload)
     }
 
     /// The end of the program: the last weighted sum, and whatever still moves.
@@ -170,9 +170,9 @@ impl State {
             let last = self.pending.pop();
             self.weighted_sum(&last, slot);
         }
-        let end = Stamp::latest(&self.done, &self.sram);
-        let end = Stamp::latest(end, &self.dma);
-        Timeline { time: Femtos(end.at), causes: end.path }
+        let end = M::latest(&self.done, &self.sram);
+        let end = M::latest(end, &self.dma);
+        Timeline { time: Femtos(end.at()), causes: end.path() }
     }
 
     /// The slot of the tile that was loaded `tiles` before the next one.
@@ -180,31 +180,31 @@ impl State {
         (self.head + self.slot_count - tiles) % self.slot_count
     }
 
-    fn units(&self) -> [&Stamp; 5] {
+    fn units(&self) -> [&M; 5] {
         [&self.vector, &self.stream, &self.preload, &self.exchange, &self.sram]
     }
 
     /// The earliest moment at which anything still to come can ask for a unit: the DMA engine's clock, or the arrival of a tile that
     /// waits for its weighted sum. What falls free before it can never be waited for again, for of equals the input is charged.
     fn floor(&self) -> u64 {
-        self.pending.as_slice().iter().map(|p| p.loaded.at).fold(self.dma.at, u64::min)
+        self.pending.as_slice().iter().map(|p| p.loaded.at()).fold(self.dma.at(), u64::min)
     }
 
     /// Slot `i` places behind the head.
-    fn slot(&self, i: usize) -> &Stamp {
+    fn slot(&self, i: usize) -> &M {
         &self.slots[(self.head + i) % self.slot_count]
     }
 
     /// Whether the state equals `earlier` up to a shift in time, in everything that can still matter.
     pub(super) fn same_phase(&self, earlier: &Self) -> bool {
-        let relative = |s: &Self, x: &Stamp| x.at.wrapping_sub(s.dma.at);
+        let relative = |s: &Self, x: &M| x.at().wrapping_sub(s.dma.at());
         if relative(self, &self.done) != relative(earlier, &earlier.done) {
             return false;
         }
         let (floor, earlier_floor) = (self.floor(), earlier.floor());
-        let same = |now: &Stamp, then: &Stamp| {
-            now.at.max(floor).wrapping_sub(self.dma.at)
-                == then.at.max(earlier_floor).wrapping_sub(earlier.dma.at)
+        let same = |now: &M, then: &M| {
+            now.at().max(floor).wrapping_sub(self.dma.at())
+                == then.at().max(earlier_floor).wrapping_sub(earlier.dma.at())
         };
         if !(0..self.slot_count).all(|i| same(self.slot(i), earlier.slot(i))) {
             return false;
@@ -221,19 +221,18 @@ impl State {
     }
 
     /// What has come on top since `earlier`, a state of the same phase; nothing for what cannot matter any more.
-    pub(super) fn since(&self, earlier: &Self) -> Increment {
+    pub(super) fn since(&self, earlier: &Self) -> Increment<M> {
         let floor = self.floor();
-        let relevant =
-            |now: &Stamp, then: &Stamp| if now.at > floor { now.since(then) } else { Stamp::default() };
-        let mut slots = [Stamp::default(); MAX_SLOTS];
+        let relevant = |now: &M, then: &M| if now.at() > floor { now.since(then) } else { M::default() };
+        let mut slots = [M::default(); MAX_SLOTS];
         for (i, slot) in slots.iter_mut().enumerate().take(self.slot_count) {
             *slot = relevant(self.slot(i), earlier.slot(i));
         }
-        let mut units = [Stamp::default(); 5];
+        let mut units = [M::default(); 5];
         for (unit, (now, then)) in units.iter_mut().zip(self.units().into_iter().zip(earlier.units())) {
             *unit = relevant(now, then);
         }
-        let mut pending = [[Stamp::default(); 2]; MAX_LOOKAHEAD];
+        let mut pending = [[M::default(); 2]; MAX_LOOKAHEAD];
         let both = self.pending.as_slice().iter().zip(earlier.pending.as_slice());
         for (delta, (now, then)) in pending.iter_mut().zip(both) {
             *delta = [now.loaded.since(&then.loaded), now.scored.since(&then.scored)];
@@ -248,7 +247,7 @@ impl State {
     }
 
     /// Jumps over `times` periods.
-    pub(super) fn advance(&mut self, increment: &Increment, times: u64) {
+    pub(super) fn advance(&mut self, increment: &Increment<M>, times: u64) {
         for i in 0..self.slot_count {
             let at = (self.head + i) % self.slot_count;
             self.slots[at].advance(&increment.slots[i], times);

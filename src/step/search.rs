@@ -182,21 +182,23 @@ fn time(
     if loses(bound) {
         return None;
     }
-    let mut timeline = Timeline::default();
-    let mut lookahead = 0;
-    for (i, &ahead) in candidate.plan.lookaheads.iter().enumerate() {
+    let mut best: Option<(Femtos, usize)> = None;
+    for &ahead in candidate.plan.lookaheads {
         program.lookahead = ahead;
-        let run = engine::run(&program);
-        if i == 0 || run.time < timeline.time {
-            (timeline, lookahead) = (run, ahead);
+        let time = engine::time(&program);
+        if best.is_none_or(|(t, _)| time < t) {
+            best = Some((time, ahead));
         }
-        if timeline.time <= bound {
+        if time <= bound {
             break;
         }
     }
-    if loses(timeline.time) {
+    let (time, lookahead) = best?;
+    if loses(time) {
         return None;
     }
+    program.lookahead = lookahead;
+    let mut timeline = engine::run(&program);
     timeline += Timeline { time: after, causes };
     spent.shared += shared;
     Some(Choice {
