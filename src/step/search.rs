@@ -91,7 +91,8 @@ pub fn attention(
 
 /// The fastest of `plans` under any token split; with `limit`, only what beats it.
 ///
-/// Every pair of plan and split has a cheap bound. The pair with the lowest is timed first, which leaves few others that could win.
+/// Every pair of plan and split has a cheap bound. Plans are tried in the order of their least bound, which leaves few pairs that
+/// could win.
 fn one_pass(
     machine: &Machine,
     shape: &Shape,
@@ -104,46 +105,41 @@ fn one_pass(
     let useful = SPLITS.iter().position(|&s| s >= longest).map_or(SPLITS.len(), |i| i + 1);
     let splits = &SPLITS[..useful];
     let after_least = |split: u64| if split > 1 { machine.barrier() } else { Femtos::ZERO };
-    let mut pairs: Vec<(Femtos, u32, u64)> = Vec::with_capacity(plans.len() * splits.len());
-    let mut lowest = None;
-    for (i, plan) in plans.iter().enumerate() {
-        let bound = PlanBound::new(machine, shape, plan, batch);
-        for &split in splits {
-            let split = split.min(longest);
-            let pair = (bound.with(split) + after_least(split), i as u32, split);
-            if limit.is_some_and(|l| pair.0 >= l) {
-                continue;
-            }
-            if lowest.is_none_or(|l| pair < l) {
-                lowest = Some(pair);
-            }
-            pairs.push(pair);
-        }
-    }
+    // The least bound of each plan over all splits, and the plans in its order.
+    let bounds: Vec<PlanBound> = plans.iter().map(|p| PlanBound::new(machine, shape, p, batch)).collect();
+    let least = |bound: &PlanBound| {
+        splits.iter().map(|&s| bound.with(s.min(longest)) + after_least(s.min(longest))).min().unwrap_or_default()
+    };
+    let mut order: Vec<(Femtos, usize)> = bounds.iter().map(&least).zip(0..).collect();
+    order.sort_unstable();
     let mut after = AfterSplits::default();
     let mut best: Option<Choice> = None;
-    let mut consider = |pair: (Femtos, u32, u64), best: &mut Option<Choice>| {
-        let (bound, plan, split) = pair;
-        let to_beat = best.as_ref().map(|b| b.timeline.time).or(limit);
-        let after = after.get(machine, shape, batch, split);
-        if to_beat.is_some_and(|t| bound.saturating_sub(after_least(split)) + after.0 >= t) {
-            return;
-        }
-        let candidate = Candidate::new(machine, shape, plans[plan as usize], split);
-        if let Some(choice) = time(machine, batch, &candidate, after, to_beat) {
-            *best = Some(choice);
-        }
-    };
-    let lowest = lowest?;
-    consider(lowest, &mut best);
-    let to_beat = best.as_ref().map(|b| b.timeline.time);
-    pairs.retain(|p| *p != lowest && to_beat.is_none_or(|t| p.0 < t));
-    pairs.sort_unstable();
-    for pair in pairs {
-        if best.as_ref().is_some_and(|b| pair.0 >= b.timeline.time) {
+    let mut to_beat = limit;
+    let mut pairs: Vec<(Femtos, u64)> = Vec::with_capacity(splits.len());
+    for (bound, i) in order {
+        if to_beat.is_some_and(|t| bound >= t) {
             break;
         }
-        consider(pair, &mut best);
+        pairs.clear();
+        pairs.extend(splits.iter().map(|&s| s.min(longest)).map(|s| (bounds[i].with(s), s)));
+        pairs.sort_unstable();
+        for &(bound, split) in &pairs {
+            if to_beat.is_some_and(|t| bound >= t) {
+                break;
+            }
+            if to_beat.is_some_and(|t| bound + after_least(split) >= t) {
+                continue;
+            }
+            let after = after.get(machine, shape, batch, split);
+            if to_beat.is_some_and(|t| bound + after.0 >= t) {
+                continue;
+            }
+            let candidate = Candidate::new(machine, shape, plans[i], split);
+            if let Some(choice) = time(machine, batch, &candidate, after, to_beat) {
+                to_beat = Some(choice.timeline.time);
+                best = Some(choice);
+            }
+        }
     }
     best
 }
