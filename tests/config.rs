@@ -71,6 +71,7 @@ free_activations = true
 [cores]
 count = 3
 bytes_in_flight = "33 KiB"
+load_bandwidth = "64 B/cycle"
 [cores.mac_array]
 kind = "dot-product"
 m = 64

@@ -236,6 +236,7 @@ impl RawAccelerator {
                 vector_unit: cores.vector_unit.value()?.resolve()?,
                 sram: cores.sram.value()?.resolve()?,
                 bytes_in_flight: cores.bytes_in_flight.get(),
+                load_bandwidth: cores.load_bandwidth.get(),
                 cluster,
             },
             shared_sram,

@@ -83,6 +83,9 @@ pub(crate) fn accelerator(machine: &Accelerator, tree: Option<&Tree>) -> String 
     if let Some(bytes) = machine.cores.bytes_in_flight {
         w.text("bytes_in_flight", &format::exact_bytes(bytes));
     }
+    if let Some(bandwidth) = machine.cores.load_bandwidth {
+        w.text("load_bandwidth", &on_chip(bandwidth));
+    }
     mac_array(&mut w, &machine.cores.mac_array);
     if let Some(capacity) = machine.cores.accumulators {
         w.table(&["cores", "accumulators"]);

@@ -15,7 +15,7 @@ use energy::EnergyTable;
 use hbm::Hbm;
 use interconnect::Cluster;
 use mac_array::MacArray;
-use sram::Sram;
+use sram::{OnChipBandwidth, Sram};
 use vector_unit::VectorUnit;
 
 /// Costs of starting and synchronising work.
@@ -60,6 +60,8 @@ pub struct Cores {
     pub sram: Sram,
     /// Bytes that one core can have requested and not yet received, where that is limited by more than its tile slots.
     pub bytes_in_flight: Option<Bytes>,
+    /// What one core can receive from the shared SRAM and the external memory together, where that is less than its local SRAM takes.
+    pub load_bandwidth: Option<OnChipBandwidth>,
     /// Cores that exchange data directly.
     pub cluster: Option<Cluster>,
 }

@@ -19,6 +19,8 @@ pub struct Machine {
     pub(super) shared: Option<Bandwidth>,
     /// Rate of one core's local SRAM.
     pub(super) local: Option<Bandwidth>,
+    /// What one core can load.
+    pub(super) core: Option<Bandwidth>,
     /// What one core can receive from its cluster.
     pub(super) cluster: Option<Bandwidth>,
 }
@@ -43,6 +45,7 @@ impl Machine {
             latency: spec.memory_latency(),
             shared: spec.hbm.as_ref().and(spec.shared_sram.as_ref()).and_then(|s| resolve(s.bandwidth)),
             local: resolve(spec.cores.sram.bandwidth),
+            core: spec.cores.load_bandwidth.and_then(resolve),
             cluster: spec.cores.cluster.and_then(|c| resolve(c.bandwidth)),
             spec: spec.clone(),
         }
@@ -138,13 +141,17 @@ impl Machine {
     }
 
     /// A load that takes `memory` bytes of all active cores together from the outermost memory and `shared` bytes from the shared
-    /// SRAM, `one_core` bytes of them to the busiest core: its time and what limits it.
+    /// SRAM, `one_core` bytes of them to each core: its time and what limits it.
     #[must_use]
     pub fn load(&self, memory: Bytes, shared: Bytes, one_core: Bytes) -> (Femtos, Cause) {
         let mut limit = (self.memory_time(memory), Cause::Bandwidth);
         let at_shared = self.shared_time(shared);
         if at_shared > limit.0 {
             limit = (at_shared, Cause::Sram);
+        }
+        let at_core = self.core.map_or(Femtos::ZERO, |r| r.time(one_core));
+        if at_core > limit.0 {
+            limit = (at_core, Cause::Sram);
         }
         if let Some(in_flight) = self.spec.cores.bytes_in_flight
             && memory.0 > 0

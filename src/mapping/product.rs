@@ -51,6 +51,18 @@ pub struct Plan {
     sram: Femtos,
     tile_slots: u64,
     tile_local: Bytes,
+    /// Bytes that a full tile loads into a core.
+    tile_loaded: Bytes,
+}
+
+/// What a tile of a product costs one core.
+#[derive(Debug, Clone, Copy)]
+struct TileCost {
+    stage: ArrayStage,
+    sram: Femtos,
+    mac_slots: u64,
+    local: Bytes,
+    loaded: Bytes,
 }
 
 /// Bytes of weights and of rows.
@@ -198,8 +210,11 @@ fn plan(
         sram: Femtos::ZERO,
         tile_slots: 0,
         tile_local: Bytes::ZERO,
+        tile_loaded: Bytes::ZERO,
     };
-    (plan.stage, plan.sram, plan.tile_slots, plan.tile_local) = plan.tile_cost(machine, shape, depth);
+    let full = plan.tile_cost(machine, shape, depth);
+    (plan.stage, plan.sram, plan.tile_slots) = (full.stage, full.sram, full.mac_slots);
+    (plan.tile_local, plan.tile_loaded) = (full.local, full.loaded);
     plan.bound = plan.lower_bound(machine, shape);
     Some(plan)
 }
@@ -213,8 +228,8 @@ impl Plan {
         shape.product.k.div_ceil(self.split)
     }
 
-    /// Array stage, SRAM time, slots and SRAM bytes of a tile of `depth`.
-    fn tile_cost(&self, machine: &Machine, shape: &Shape, depth: u64) -> (ArrayStage, Femtos, u64, Bytes) {
+    /// The cost of a tile of `depth`.
+    fn tile_cost(&self, machine: &Machine, shape: &Shape, depth: u64) -> TileCost {
         // An item that spans several repeats (heads) runs them one after the other.
         let n = self.columns.min(shape.product.n);
         let repeats = self.columns.div_ceil(n);
@@ -224,7 +239,13 @@ impl Plan {
         let accumulators =
             if machine.spec.cores.accumulators.is_none() { 2 * 4 * self.rows * self.columns } else { 0 };
         let local = Bytes(2 * loaded + accumulators);
-        (machine.stage(&work, false), machine.local_time(local), work.mac_slots, local)
+        TileCost {
+            stage: machine.stage(&work, false),
+            sram: machine.local_time(local),
+            mac_slots: work.mac_slots,
+            local,
+            loaded: Bytes(loaded),
+        }
     }
 
     /// Input bytes read from the shared SRAM, over all items.
@@ -294,12 +315,9 @@ impl Plan {
                 .div_ceil(slices * u128::from(reduction) * u128::from(shape.product.m));
             Bytes((weights + rows) as u64)
         };
-        let tile = |active: u64, depth: u64, (stage, sram): (ArrayStage, Femtos)| {
-            let (load, load_cause) = machine.load(
-                share(memory, active, depth),
-                share(shared, active, depth),
-                share(memory, 1, depth),
-            );
+        let tile = |active: u64, depth: u64, stage: ArrayStage, sram: Femtos, loaded: Bytes| {
+            let (load, load_cause) =
+                machine.load(share(memory, active, depth), share(shared, active, depth), loaded);
             let mut tile = Tile { load, load_cause, values: stage, sram, ..Tile::default() };
             machine.expose(&mut tile);
             tile
@@ -308,10 +326,10 @@ impl Plan {
         let wave = |active: u64, repeat: u64| {
             let mut runs = Vec::with_capacity(2);
             if whole > 0 {
-                runs.push((tile(active, self.depth, (self.stage, self.sram)), whole));
+                runs.push((tile(active, self.depth, self.stage, self.sram, self.tile_loaded), whole));
             }
-            if let Some((stage, sram, ..)) = tail {
-                runs.push((tile(active, rest, (stage, sram)), 1));
+            if let Some(t) = tail {
+                runs.push((tile(active, rest, t.stage, t.sram, t.loaded), 1));
             }
             Wave { runs, repeat, start: machine.work_item() }
         };
@@ -320,7 +338,7 @@ impl Plan {
             program_waves.push(wave(low + 1, full));
         }
         program_waves.push(wave(low, waves - full));
-        let (tail_slots, tail_local) = tail.map_or((0, Bytes::ZERO), |t| (t.2, t.3));
+        let (tail_slots, tail_local) = tail.map_or((0, Bytes::ZERO), |t| (t.mac_slots, t.local));
         let (after, exchange_memory, exchange_shared) = self.after(machine, shape);
         let spent = Spent {
             activations,

@@ -108,7 +108,11 @@ fn one_pass(
     // The least bound of each plan over all splits, and the plans in its order.
     let bounds: Vec<PlanBound> = plans.iter().map(|p| PlanBound::new(machine, shape, p, batch)).collect();
     let least = |bound: &PlanBound| {
-        splits.iter().map(|&s| bound.with(s.min(longest)) + after_least(s.min(longest))).min().unwrap_or_default()
+        splits
+            .iter()
+            .map(|&s| bound.with(s.min(longest)) + after_least(s.min(longest)))
+            .min()
+            .unwrap_or_default()
     };
     let mut order: Vec<(Femtos, usize)> = bounds.iter().map(&least).zip(0..).collect();
     order.sort_unstable();

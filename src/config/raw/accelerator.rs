@@ -77,6 +77,8 @@ table! {
         required count: Count<MAX_CORES>,
         /// Bytes that one core can have requested and not yet received, where limited by more than its tile slots.
         optional bytes_in_flight: Bytes,
+        /// What one core can receive from the shared SRAM and the external memory together (default: as much as its local SRAM takes).
+        optional load_bandwidth: OnChipBandwidth,
         /// Matrix unit of one core.
         required mac_array: RawMacArray,
         /// Accumulator storage of one core outside its local SRAM.

@@ -59,6 +59,7 @@ pub(super) fn ideal() -> Accelerator {
             vector_unit: VectorUnit::Ideal,
             sram: Sram { capacity: None, bandwidth: OnChipBandwidth::Ideal, banks: None },
             bytes_in_flight: None,
+            load_bandwidth: None,
             cluster: None,
         },
         shared_sram: None,
@@ -93,6 +94,7 @@ pub(super) fn gpu() -> Accelerator {
                 banks: None,
             },
             bytes_in_flight: None,
+            load_bandwidth: None,
             cluster: Some(Cluster {
                 max_size: 16,
                 bandwidth: OnChipBandwidth::PerCycle(32),
@@ -152,6 +154,7 @@ pub(super) fn tpu() -> Accelerator {
                 banks: None,
             },
             bytes_in_flight: None,
+            load_bandwidth: None,
             cluster: None,
         },
         shared_sram: None,

@@ -61,6 +61,7 @@ pub(super) fn machine() -> impl Strategy<Value = Accelerator> {
             a.cores.accumulators = acc.map(|b| Bytes(1 << b));
             a.cores.vector_unit =
                 VectorUnit::Lanes { lanes: 1 << lanes, exp_per_cycle: 1 << (lanes - 3), rotate_ops: 6 };
+            a.cores.load_bandwidth = in_flight.then_some(OnChipBandwidth::PerCycle(64));
             a.cores.bytes_in_flight = in_flight.then_some(Bytes(64 << 10));
             a.cores.cluster = cluster.map(|c| Cluster {
                 max_size: 1 << c,
