@@ -106,7 +106,7 @@ const ROWS: [u64; 7] = [16, 64, 128, 256, 512, 1024, 4096];
 /// Splits of the reduction that are tried.
 const SPLITS: [u64; 5] = [1, 2, 4, 8, 16];
 /// Sizes of a tile that are tried, in bytes of weights and input: long bursts, or more of them in flight.
-const TILE_BYTES: [u64; 3] = [4 << 10, 16 << 10, 64 << 10];
+const TILE_BYTES: [u64; 4] = [4 << 10, 16 << 10, 64 << 10, 256 << 10];
 
 impl Shape {
     /// Columns of all repeats.

@@ -162,15 +162,15 @@ impl OperatorTimer {
     }
 
     /// Whether rebuilt values can be used chunk by chunk without leaving the chip: the matrix and a chunk of both rows fit.
-    fn recomputes_on_chip(&self, work: &RecomputeWork) -> bool {
+    fn rebuilds_on_chip(&self, matrix: Bytes, rows: Bytes) -> bool {
         const CHUNK_TOKENS: u64 = 1024;
-        self.machine.stays_on_chip(work.matrix + (work.row + work.recomputed_row) * CHUNK_TOKENS)
+        self.machine.stays_on_chip(matrix + rows * CHUNK_TOKENS)
     }
 
     fn recompute(&mut self, subject: &Subject, work: &RecomputeWork) -> Result<OperatorCost, String> {
         let rows = work.row * work.shape.m;
         let rebuilt = work.recomputed_row * work.shape.m;
-        let on_chip = self.recomputes_on_chip(work);
+        let on_chip = self.rebuilds_on_chip(work.matrix, work.row + work.recomputed_row);
         let shape = ProductShape {
             product: work.shape,
             weights: work.matrix,
@@ -202,47 +202,48 @@ impl OperatorTimer {
     fn attend(&mut self, subject: &Subject, work: &AttentionWork) -> Result<OperatorCost, String> {
         let rows = work.row * (work.groups * work.batch.tokens());
         let kept = subject.row_bytes() * work.batch.tokens();
-        let on_chip = match work.source {
-            RowSource::Cache => false,
-            RowSource::JustComputed => match subject.attention.recompute {
-                Some(r) if work.queries == 1 => self.recomputes_on_chip(&RecomputeWork {
-                    shape: crate::hardware::mac_array::Product {
-                        repeats: 1,
-                        m: 1,
-                        k: r.inputs,
-                        n: r.outputs,
-                    },
-                    matrix: subject.precision.weights.bytes(subject.attention.recompute_weights),
-                    row: subject.row_bytes(),
-                    recomputed_row: subject.precision.cache.bytes(r.outputs),
-                }),
-                _ => self.machine.stays_on_chip(work.row * (work.groups * work.batch.longest())),
-            },
+        let written = if self.machine.spec.free_activations { Bytes::ZERO } else { work.cache_write };
+        let mut traffic = Traffic { cache_write: written, ..Traffic::default() };
+        // What goes through the memory beside the rows that the plan itself reads.
+        let mut beside = written;
+        let residence = match work.source {
+            RowSource::Cache => {
+                traffic.cache_read = rows;
+                Residence::Memory
+            }
+            RowSource::Rebuilt { matrix, rows: per_token } if self.rebuilds_on_chip(matrix, per_token) => {
+                Residence::OnChip
+            }
+            RowSource::Rebuilt { .. } => {
+                traffic.cache_reread = kept;
+                traffic.spill = rows - kept;
+                Residence::Memory
+            }
+            RowSource::Prompt => {
+                let prompt = work.row * (work.groups * work.batch.longest());
+                if self.machine.stays_on_chip(prompt) {
+                    Residence::OnChip
+                } else if self.machine.stays_on_chip(work.row * work.batch.longest()) {
+                    // Written, and read back head by head: blocks of queries share a head's rows on chip.
+                    traffic.spill = prompt * 2;
+                    beside += traffic.spill;
+                    Residence::OnChip
+                } else {
+                    traffic.spill = rows;
+                    Residence::Memory
+                }
+            }
         };
-        let residence = if on_chip { Residence::OnChip } else { Residence::Memory };
-        let dtype = if work.queries == 1 { subject.precision.cache } else { subject.precision.activations() };
+        let dtype = match work.source {
+            RowSource::Prompt => subject.precision.activations(),
+            _ => subject.precision.cache,
+        };
         let shape = AttentionShape::of(work, dtype, residence);
         let choice = self.choose(&shape, work)?;
-        let free = self.machine.spec.free_activations;
-        let written = if free { Bytes::ZERO } else { work.cache_write };
         let mut timeline = choice.timeline;
-        timeline += Timeline::of(Cause::Bandwidth, self.machine.memory_time(written));
-        let mut traffic = Traffic {
-            cache_write: written,
-            exchange: choice.exchange,
-            cache_reread: choice.spent.reread,
-            ..Traffic::default()
-        };
-        match (work.source, on_chip) {
-            (RowSource::Cache, _) => traffic.cache_read = rows,
-            (RowSource::JustComputed, true) => {}
-            // Read back: of rebuilt values the kept rows a second time and the values; of a prompt keys and values.
-            (RowSource::JustComputed, false) if work.queries == 1 => {
-                traffic.cache_reread += kept;
-                traffic.spill = rows - kept;
-            }
-            (RowSource::JustComputed, false) => traffic.spill = rows,
-        }
+        timeline += Timeline::of(Cause::Bandwidth, self.machine.memory_time(beside));
+        traffic.exchange = choice.exchange;
+        traffic.cache_reread += choice.spent.reread;
         let tokens = work.batch.tokens() * work.queries;
         let scores = work.groups * work.scores.slices * work.scores.heads * tokens;
         let rotate_ops = self.machine.spec.cores.vector_unit.rotate_ops();

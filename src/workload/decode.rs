@@ -124,7 +124,10 @@ fn attention(subject: &Subject, attended: Batch, tokens: u64) -> Operator {
             queries: 1,
             flops: Flops(2 * macs * attended.tokens()),
             batch: attended,
-            source: if a.recompute.is_some() { RowSource::JustComputed } else { RowSource::Cache },
+            source: a.recompute.map_or(RowSource::Cache, |r| RowSource::Rebuilt {
+                matrix: subject.precision.weights.bytes(a.recompute_weights),
+                rows: subject.row_bytes() + cache.bytes(r.outputs),
+            }),
             cache_write: subject.row_bytes() * tokens,
         }),
         vector: VectorWorkItems::default(),

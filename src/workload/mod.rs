@@ -119,8 +119,16 @@ pub struct AttentionWork {
 pub enum RowSource {
     /// The kept cache in the outermost memory.
     Cache,
-    /// Keys and values that an operator just before produced or read: on chip where they fit, else spilled.
-    JustComputed,
+    /// Kept rows, and values rebuilt from them by the operator before: chunk by chunk on chip where the matrix and a chunk fit, else the
+    /// kept rows are read again and the values spilled.
+    Rebuilt {
+        /// Bytes of the matrix.
+        matrix: Bytes,
+        /// Bytes of a token's kept and rebuilt row together.
+        rows: Bytes,
+    },
+    /// Keys and values of the prompt that is being processed: on chip where they fit, else spilled.
+    Prompt,
 }
 
 /// Kept rows of the whole context times a weight matrix: (Σ tokens × k)·(k × n).

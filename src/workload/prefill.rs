@@ -77,7 +77,7 @@ fn attention(subject: &Subject, tokens: u64) -> Operator {
             queries: QUERY_BLOCK.min(tokens),
             flops: Flops(4 * model.query_width() * attended),
             batch: Batch::ragged(&blocks),
-            source: RowSource::JustComputed,
+            source: RowSource::Prompt,
             cache_write: subject.row_bytes() * subject.attended(tokens),
         }),
         vector: VectorWorkItems::default(),
