@@ -6,6 +6,7 @@
 mod error;
 mod list;
 pub mod output;
+mod replay;
 mod run;
 mod schema;
 mod selectors;
@@ -33,6 +34,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Replay(replay::Args),
     List(list::Args),
     Show(show::Args),
     Schema(schema::Args),
@@ -42,6 +44,7 @@ impl Command {
     fn execute(self) -> Result<(), CliError> {
         match self {
             Self::Run(args) => args.execute(),
+            Self::Replay(args) => args.execute(),
             Self::List(args) => args.execute(),
             Self::Show(args) => args.execute(),
             Self::Schema(args) => args.execute(),

@@ -1,10 +1,10 @@
 //! `slimsim run`: decode steps at the points asked for.
 
-use super::output::{self, print};
+use super::output;
 use super::{CliError, Selectors, Study};
 use crate::hardware::Accelerator;
 use crate::model::Model;
-use crate::report::{CsvWriter, Format, PointsDocument, point_columns, write_json};
+use crate::report::{Exporter, Format, PointsDocument, point_columns};
 use crate::step::{Comparison, Point};
 use rayon::prelude::*;
 use std::io;
@@ -33,7 +33,7 @@ impl Args {
             .iter()
             .map(|(accelerator, model, points)| document(&study, accelerator, model, points))
             .collect();
-        write(&documents, self.format)?;
+        output::documents(&documents, self.format)?;
         if results.iter().flat_map(|r| &r.2).any(|p| p.feasible) {
             return Ok(());
         }
@@ -118,33 +118,18 @@ pub(super) fn document<'a>(
     }
 }
 
-/// Writes the documents: JSON as an array where there are several, CSV then with the names of machine and model in front.
-fn write(documents: &[PointsDocument<'_>], format: Format) -> Result<(), CliError> {
-    print(|out| match (documents, format) {
-        ([one], _) => format.exporter(output::width()).points(one, out),
-        (many, Format::Json) => write_json(&many, out),
-        (many, Format::Csv) => write_csv(many, out),
-        (many, Format::Table) => {
-            let exporter = format.exporter(output::width());
-            for (i, one) in many.iter().enumerate() {
-                if i > 0 {
-                    writeln!(out)?;
-                }
-                exporter.points(one, out)?;
-            }
-            Ok(())
-        }
-    })
-}
+impl output::Document for PointsDocument<'_> {
+    type Row = Point;
 
-fn write_csv(documents: &[PointsDocument<'_>], out: &mut dyn io::Write) -> io::Result<()> {
-    let leading = ["accelerator", "model"].map(str::to_owned);
-    let mut rows = CsvWriter::new(out, &leading, point_columns())?;
-    for document in documents {
-        let leading = [document.accelerator.to_owned(), document.model.to_owned()];
-        for point in document.points {
-            rows.row(&leading, point)?;
-        }
+    fn of(&self) -> [&str; 2] {
+        [self.accelerator, self.model]
     }
-    rows.finish()
+
+    fn rows(&self) -> (&'static [String], &[Point]) {
+        (point_columns(), self.points)
+    }
+
+    fn export(&self, exporter: &dyn Exporter, out: &mut dyn io::Write) -> io::Result<()> {
+        exporter.points(self, out)
+    }
 }
