@@ -28,3 +28,5 @@ pub mod trace;
 pub mod serving;
 
 pub mod report;
+
+pub mod cli;

@@ -1,3 +1,7 @@
 //! The `slimsim` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    slimsim::cli::main()
+}

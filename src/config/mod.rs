@@ -27,6 +27,7 @@ mod sweep;
 mod tree;
 
 pub use diagnostic::ConfigError;
+pub(crate) use diagnostic::nearest;
 pub use experiment::{Experiment, load_experiment};
 pub use load::{AcceleratorFile, ModelFile, load_accelerator, load_model, show_accelerator, show_model};
 pub use overrides::Overrides;

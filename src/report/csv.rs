@@ -110,6 +110,7 @@ pub(super) fn full_replay() -> ReplayResult {
     let summary = Summary { mean: Some(0.0), p50: Some(0.0), p95: Some(0.0), p99: Some(0.0) };
     ReplayResult {
         scheme: String::new(),
+        infeasible_reason: Some(String::new()),
         completed: 0,
         rejected: 0,
         generated_tokens: 0,

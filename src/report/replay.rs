@@ -94,6 +94,15 @@ impl ReplayDocument<'_> {
             table.row(std::iter::once(name.to_owned()).chain(self.schemes.iter().map(show)));
         }
         table.write(out)?;
-        wrapped("speedup: kv-cache mean end-to-end time / this scheme's.", "", width, out)
+        wrapped("speedup: kv-cache mean end-to-end time / this scheme's.", "", width, out)?;
+        let stopped: Vec<_> =
+            self.schemes.iter().filter_map(|r| Some((&r.scheme, r.infeasible_reason.as_ref()?))).collect();
+        if !stopped.is_empty() {
+            writeln!(out, "\ndoes not run:")?;
+        }
+        for (scheme, reason) in stopped {
+            wrapped(&format!("{scheme}: {reason}"), "  ", width, out)?;
+        }
+        Ok(())
     }
 }

@@ -8,9 +8,11 @@ mod scheduler;
 mod steps;
 mod tally;
 mod timeline;
+mod timer;
 
 pub use result::{ReplayResult, Summary};
 pub use timeline::{MAX_SAMPLES, Sample};
+pub use timer::SimulatedSteps;
 
 use crate::ledger::{Cause, Traffic};
 use crate::trace::{Trace, TraceKind};

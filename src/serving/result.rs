@@ -2,7 +2,7 @@
 
 use crate::ledger::{CyclesByCause, Traffic};
 use crate::step::point::Seconds;
-use crate::units::Bytes;
+use crate::units::{Bytes, Picos};
 use serde::Serialize;
 
 /// Mean and percentiles of a sample, in seconds; all `null` where there is no sample.
@@ -48,6 +48,8 @@ impl Summary {
 pub struct ReplayResult {
     /// Scheme.
     pub scheme: String,
+    /// Why nothing at all can run; `null` where anything can.
+    pub infeasible_reason: Option<String>,
     /// Requests that got all their tokens.
     pub completed: u64,
     /// Requests that can never run: longer than the model's context, or alone larger than the cache may be.
@@ -83,6 +85,31 @@ pub struct ReplayResult {
 }
 
 impl ReplayResult {
+    /// The result where nothing can run: all of the `requests` are rejected, for `reason`.
+    #[must_use]
+    pub fn infeasible(scheme: &str, requests: u64, reason: String) -> Self {
+        Self {
+            scheme: scheme.to_owned(),
+            infeasible_reason: Some(reason),
+            completed: 0,
+            rejected: requests,
+            generated_tokens: 0,
+            steps: 0,
+            simulated_seconds: Seconds(Picos::ZERO),
+            tokens_per_second: None,
+            mean_batch: None,
+            peak_cache_bytes: Bytes::ZERO,
+            capacity_bytes: Some(Bytes::ZERO),
+            preemptions: 0,
+            tpot_seconds: Summary::default(),
+            ttft_seconds: Summary::default(),
+            e2e_seconds: Summary::default(),
+            traffic_bytes: Traffic::default(),
+            cycles_by_cause: CyclesByCause::default(),
+            speedup: None,
+        }
+    }
+
     /// Sets `speedup` against the result of the baseline.
     pub fn compare_with(&mut self, baseline: &Self) {
         self.speedup = match (baseline.e2e_seconds.mean, self.e2e_seconds.mean) {

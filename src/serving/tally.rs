@@ -121,6 +121,7 @@ impl Tally {
         let simulated = self.last_completion;
         let result = ReplayResult {
             scheme: scheme.into(),
+            infeasible_reason: None,
             completed: self.completed,
             rejected: self.rejected,
             generated_tokens: narrow(self.generated),

@@ -197,7 +197,7 @@ fn the_result_has_the_fields_of_the_interface() {
     assert_eq!((result.speedup, result.capacity_bytes), (Some(2.0), None));
     let json = serde_json::to_value(&result).unwrap();
     let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
-    let wanted = "scheme completed rejected generated_tokens steps simulated_seconds tokens_per_second mean_batch \
+    let wanted = "scheme infeasible_reason completed rejected generated_tokens steps simulated_seconds tokens_per_second mean_batch \
         peak_cache_bytes capacity_bytes preemptions tpot_seconds ttft_seconds e2e_seconds traffic_bytes \
         cycles_by_cause speedup";
     assert_eq!(keys, wanted.split_whitespace().collect::<Vec<_>>());

@@ -1,0 +1,104 @@
+//! `slimsim list`: presets and schemes with the figures that matter most.
+
+use super::CliError;
+use super::output::{print, width};
+use crate::attention;
+use crate::config::{Overrides, PresetKind, load_accelerator, load_model, preset_names};
+use crate::report::{TableWriter, bytes, context, si, significant};
+use crate::units::Dtype;
+use clap::ValueEnum;
+
+/// List presets and schemes
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What to list
+    #[arg(value_enum, value_name = "WHAT")]
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum What {
+    Accelerators,
+    Models,
+    Schemes,
+    Kernels,
+}
+
+impl Args {
+    pub(super) fn execute(self) -> Result<(), CliError> {
+        match self.what {
+            What::Accelerators => accelerators(),
+            What::Models => models(),
+            What::Schemes => schemes(),
+            What::Kernels => print(|out| {
+                writeln!(out, "No kernel profiles in this version: every scheme is mapped freely.")
+            }),
+        }
+    }
+}
+
+fn accelerators() -> Result<(), CliError> {
+    let header = ["name", "cores", "clock", "peak (16-bit)", "memory", "capacity", "bandwidth", "ridge"];
+    let mut table = TableWriter::new(&header, 1, width());
+    for name in preset_names(PresetKind::Accelerator) {
+        let machine = load_accelerator(name, &Overrides::default())?;
+        let unlimited = || "unlimited".to_owned();
+        let memory = match (&machine.hbm, &machine.shared_sram) {
+            (Some(_), _) => "HBM",
+            (None, Some(_)) => "shared SRAM",
+            (None, None) => "local SRAM",
+        };
+        table.row([
+            machine.name.clone(),
+            machine.cores.count.to_string(),
+            si(machine.clock.0 as f64, "Hz"),
+            machine
+                .peak_macs_per_second(Dtype::Bf16)
+                .map_or_else(unlimited, |macs| si(2.0 * macs as f64, "FLOP/s")),
+            memory.to_owned(),
+            machine.memory_capacity().map_or_else(unlimited, |b| bytes(b.0)),
+            machine.memory_bandwidth().map_or_else(unlimited, |b| si(b.0 as f64, "B/s")),
+            machine.ridge_flop_per_byte(Dtype::Bf16).map_or_else(unlimited, |r| significant(r, 3)),
+        ]);
+    }
+    print(|out| {
+        table.write(out)?;
+        writeln!(
+            out,
+            "ridge: FLOP per byte at which peak and bandwidth balance. Sources: slimsim show accelerator NAME"
+        )
+    })
+}
+
+fn models() -> Result<(), CliError> {
+    let header = ["name", "layers", "d", "heads", "KV heads", "d_k", "context", "admits", "note"];
+    let mut table = TableWriter::new(&header, 1, width());
+    for name in preset_names(PresetKind::Model) {
+        let model = load_model(name, &Overrides::default())?;
+        let admitted: Vec<&str> =
+            attention::ALL.iter().filter(|s| s.describe(&model).is_ok()).map(|s| s.name).collect();
+        table.row([
+            model.name.clone(),
+            model.layers.to_string(),
+            model.d_model.to_string(),
+            model.heads.to_string(),
+            model.kv_heads.to_string(),
+            model.head_dim.to_string(),
+            context(model.max_context),
+            if admitted.len() == attention::ALL.len() { "all".to_owned() } else { admitted.join(", ") },
+            model.note.unwrap_or_default(),
+        ]);
+    }
+    print(|out| {
+        table.write(out)?;
+        writeln!(out, "admits: schemes that the model can run under. Sources: slimsim show model NAME")
+    })
+}
+
+fn schemes() -> Result<(), CliError> {
+    let mut table = TableWriter::new(&["name", "what it keeps and does"], 2, width());
+    for scheme in attention::ALL {
+        table.row([scheme.name, scheme.summary].map(str::to_owned));
+    }
+    print(|out| table.write(out))
+}

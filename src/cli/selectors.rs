@@ -1,0 +1,273 @@
+//! The options that say what to simulate, shared by every command that simulates, and what they resolve to.
+
+use super::{CliError, output};
+use crate::attention::{self, Precision, Scheme};
+use crate::config::limits::{MAX_BATCH, MAX_CONTEXT};
+use crate::config::{self, Experiment, Overrides};
+use crate::hardware::Accelerator;
+use crate::model::Model;
+use crate::step::search::PLAN_NAMES;
+use crate::units::Dtype;
+use clap::Args;
+
+/// Schemes that are compared where none are named.
+const DEFAULT_SCHEMES: [&str; 2] = [attention::BASELINE, "slim-k"];
+
+/// The shortest context of the grid that stands in where none is asked for.
+const GRID_START: u64 = 512;
+
+/// What to simulate. Each option replaces what an experiment file says; `--set` adds to it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "What to simulate")]
+pub struct Selectors {
+    /// Accelerator: a preset or the path of a TOML file (`slimsim list accelerators`)
+    #[arg(short, long, value_name = "A", value_delimiter = ',')]
+    pub accelerator: Vec<String>,
+
+    /// Model: a preset, or the path of a TOML file or a Hugging Face config.json (`slimsim list models`)
+    #[arg(short, long, value_name = "M", value_delimiter = ',')]
+    pub model: Vec<String>,
+
+    /// Tokens attended to, the new one included; 32k means 32 × 1024
+    #[arg(short = 'n', long, value_name = "N", value_delimiter = ',', allow_negative_numbers = true, value_parser = tokens)]
+    pub context: Vec<u64>,
+
+    /// Sequences in a step [default: 1]
+    #[arg(short, long, value_name = "B", value_delimiter = ',', allow_negative_numbers = true, value_parser = sequences)]
+    pub batch: Vec<u64>,
+
+    /// Schemes, in the order wanted [default: kv-cache,slim-k] (`slimsim list schemes`)
+    #[arg(short, long, value_name = "S", value_delimiter = ',')]
+    pub scheme: Vec<String>,
+
+    /// Element type of the weights: fp32, bf16, fp16, fp8, int8, int4 [default: bf16]
+    #[arg(long, value_name = "TYPE", value_parser = dtype)]
+    pub weight_dtype: Option<Dtype>,
+
+    /// Element type of the cache [default: bf16]
+    #[arg(long, value_name = "TYPE", value_parser = dtype)]
+    pub cache_dtype: Option<Dtype>,
+
+    /// Set a key of the accelerator, or of the model after `model.`, by its dotted path
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+
+    /// Force the mapping plan of schemes whose heads share a row [default: the fastest]
+    #[arg(long, value_name = "NAME")]
+    pub plan: Option<String>,
+
+    /// Kernel profile [default: the free mapper]
+    #[arg(long, value_name = "NAME")]
+    pub kernels: Option<String>,
+
+    /// Threads [default: all]; the result does not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+/// What to simulate, resolved. Every combination of a machine and a model makes a document.
+#[derive(Debug, Clone)]
+pub struct Study {
+    /// Machines, at least one.
+    pub accelerators: Vec<Accelerator>,
+    /// Models, at least one.
+    pub models: Vec<Model>,
+    /// Schemes in the order asked for, at least one.
+    pub schemes: Vec<&'static Scheme>,
+    /// Whether the user named them: one that a model does not admit is then an error.
+    pub schemes_named: bool,
+    /// Tokens attended to, in the order asked for; empty where none were.
+    pub contexts: Vec<u64>,
+    /// Sequences in a step, in the order asked for, at least one.
+    pub batches: Vec<u64>,
+    /// Element types.
+    pub precision: Precision,
+    /// Plan that is forced.
+    pub plan: Option<String>,
+    /// Overrides, those of the file before those of the command line.
+    pub overrides: Overrides,
+}
+
+impl Selectors {
+    /// Reads the experiment file, if there is one, puts the options over it, and loads machines and models.
+    ///
+    /// # Errors
+    /// Whatever the user got wrong: [`CliError::Usage`] for options, [`CliError::Config`] for files.
+    pub fn resolve(&self, experiment: Option<&str>) -> Result<Study, CliError> {
+        let file = experiment.map(config::load_experiment).transpose()?;
+        let named_in = |option: bool| if option { None } else { experiment };
+        let base = file.unwrap_or_default();
+        let Experiment { accelerators, models, schemes, contexts, batches, kernels, plan, set, .. } = base;
+
+        let kernels = self.kernels.as_ref().or(kernels.as_ref());
+        if let Some(name) = kernels {
+            let message = format!("unknown kernel profile '{name}': this version has none");
+            return Err(CliError::usage(message).with_help("without --kernels every scheme is mapped freely"));
+        }
+        let plan = self.plan.clone().or(plan);
+        if let Some(name) = &plan {
+            check_name("plan", name, &PLAN_NAMES, named_in(self.plan.is_some()))?;
+        }
+        let named: Option<Vec<String>> =
+            if self.scheme.is_empty() { schemes } else { Some(self.scheme.clone()) };
+        let schemes_named = named.is_some();
+        let named = named.unwrap_or_else(|| DEFAULT_SCHEMES.map(str::to_owned).to_vec());
+        let schemes = find_schemes(&named, named_in(!self.scheme.is_empty()))?;
+
+        let accelerators = pick(&self.accelerator, accelerators);
+        let models = pick(&self.model, models);
+        missing("accelerator", accelerators.is_empty())?;
+        missing("model", models.is_empty())?;
+        let mut overrides = set;
+        overrides.extend(&Overrides::parse(&self.set)?);
+        let accelerators = accelerators
+            .iter()
+            .map(|a| config::load_accelerator(a, &overrides))
+            .collect::<Result<Vec<_>, _>>()?;
+        let models =
+            models.iter().map(|m| config::load_model(m, &overrides)).collect::<Result<Vec<_>, _>>()?;
+
+        let study = Study {
+            accelerators,
+            models,
+            schemes,
+            schemes_named,
+            contexts: pick(&self.context, contexts),
+            batches: pick(&self.batch, batches),
+            precision: Precision {
+                weights: self.weight_dtype.unwrap_or(base.weight_dtype),
+                cache: self.cache_dtype.unwrap_or(base.cache_dtype),
+            },
+            plan,
+            overrides,
+        };
+        study.warn();
+        Ok(study)
+    }
+
+    /// Runs `work` on as many threads as asked for.
+    ///
+    /// # Errors
+    /// Those of `work`; [`CliError::Internal`] where the system gives no threads.
+    pub fn on_threads<T: Send>(
+        &self,
+        work: impl FnOnce() -> Result<T, CliError> + Send,
+    ) -> Result<T, CliError> {
+        let Some(threads) = self.threads else { return work() };
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build()
+            .map_err(|e| CliError::usage(format!("cannot start {threads} threads: {e}")))?;
+        pool.install(work)
+    }
+}
+
+impl Study {
+    /// Every combination of a machine and a model, machines outermost.
+    pub fn combinations(&self) -> impl Iterator<Item = (&Accelerator, &Model)> {
+        self.accelerators.iter().flat_map(|a| self.models.iter().map(move |m| (a, m)))
+    }
+
+    /// The contexts asked for.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] where none were.
+    pub fn require_contexts(&self) -> Result<&[u64], CliError> {
+        if self.contexts.is_empty() {
+            return Err(CliError::usage("no context given").with_help(
+                "--context N (or `context` in the experiment file) says how many tokens are attended to",
+            ));
+        }
+        Ok(&self.contexts)
+    }
+
+    /// The contexts asked for, or a grid of powers of two from 512 to the longest that `model` was made for.
+    #[must_use]
+    pub fn contexts_or_grid(&self, model: &Model) -> Vec<u64> {
+        if !self.contexts.is_empty() {
+            return self.contexts.clone();
+        }
+        let top = model.max_context;
+        let mut grid: Vec<u64> =
+            std::iter::successors(Some(GRID_START), |&n| Some(n * 2)).take_while(|&n| n < top).collect();
+        grid.push(top);
+        grid
+    }
+
+    /// Says what is asked for beyond what a model was made for: it is simulated all the same.
+    fn warn(&self) {
+        let Some(&longest) = self.contexts.iter().max() else { return };
+        for model in self.models.iter().filter(|m| longest > m.max_context) {
+            output::note(&format!(
+                "warning: context {longest} is longer than the {} tokens that {} was made for",
+                model.max_context, model.name
+            ));
+        }
+    }
+}
+
+/// What the command line says, else what the file says.
+fn pick<T: Clone>(option: &[T], file: Vec<T>) -> Vec<T> {
+    if option.is_empty() { file } else { option.to_vec() }
+}
+
+fn missing(what: &str, is_missing: bool) -> Result<(), CliError> {
+    if !is_missing {
+        return Ok(());
+    }
+    Err(CliError::usage(format!("no {what} given")).with_help(format!(
+        "--{what} takes a preset or the path of a file; 'slimsim list {what}s' shows the presets"
+    )))
+}
+
+/// The schemes of these names.
+fn find_schemes(names: &[String], file: Option<&str>) -> Result<Vec<&'static Scheme>, CliError> {
+    let known: Vec<&str> = attention::ALL.iter().map(|s| s.name).collect();
+    names
+        .iter()
+        .map(|name| {
+            check_name("scheme", name, &known, file)?;
+            Scheme::find(name).ok_or_else(|| CliError::usage(format!("unknown scheme '{name}'")))
+        })
+        .collect()
+}
+
+/// Refuses a name that is not among those known; `file` is where it stands, if not on the command line.
+fn check_name(what: &str, name: &str, known: &[&str], file: Option<&str>) -> Result<(), CliError> {
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let place = file.map_or_else(|| format!("--{what}: "), |file| format!("{file}: "));
+    let message = format!("{place}unknown {what} '{name}'; expected one of {}", known.join(", "));
+    let error = CliError::usage(message);
+    Err(match config::nearest(name, known.iter().copied()) {
+        Some(near) => error.with_help(format!("did you mean '{near}'?")),
+        None => error,
+    })
+}
+
+/// A positive count up to `most`, `k` and `M` meaning 1024 and 1024².
+fn count(text: &str, most: u64) -> Result<u64, String> {
+    let expected = || format!("expected a whole number from 1 to {most}, such as 4096 or 32k");
+    let text = text.trim();
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'm' | b'M') => (&text[..text.len() - 1], 1 << 20),
+        _ => (text, 1),
+    };
+    let only_digits = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let value = digits.parse::<u64>().ok().filter(|_| only_digits).and_then(|n| n.checked_mul(unit));
+    value.filter(|n| (1..=most).contains(n)).ok_or_else(expected)
+}
+
+fn tokens(text: &str) -> Result<u64, String> {
+    count(text, MAX_CONTEXT)
+}
+
+fn sequences(text: &str) -> Result<u64, String> {
+    count(text, MAX_BATCH)
+}
+
+fn dtype(text: &str) -> Result<Dtype, String> {
+    text.parse()
+}
