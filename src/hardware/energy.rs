@@ -18,14 +18,10 @@ pub struct EnergyTable {
 }
 
 impl EnergyTable {
-    /// Price of one multiply–accumulate of `dtype`, or of the next wider listed type of no fewer bits.
+    /// Price of one multiply–accumulate of `dtype`, or of the type it is computed in ([`Dtype::computed_in`]).
     #[must_use]
     pub fn mac(&self, dtype: Dtype) -> Option<f64> {
-        self.mac_pj
-            .iter()
-            .filter(|(d, _)| d.bits() >= dtype.bits())
-            .min_by_key(|(d, _)| (d.bits(), *d != dtype))
-            .map(|&(_, pj)| pj)
+        dtype.entry(&self.mac_pj)
     }
 
     /// Joules to move `bytes` at `pj_per_bit`.

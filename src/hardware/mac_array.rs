@@ -101,24 +101,15 @@ pub struct ArrayWork {
     pub mac_slots: u64,
 }
 
-/// The type that an operand of `dtype` is computed in: itself, or the next wider one that the machine has a rate for.
-fn rate_for(rates: &MacRates, dtype: Dtype) -> Option<u64> {
-    rates
-        .iter()
-        .filter(|(d, _)| d.bits() >= dtype.bits())
-        .min_by_key(|(d, _)| (d.bits(), *d != dtype))
-        .map(|&(_, rate)| rate)
-}
-
 impl MacArray {
-    /// Multiply–accumulates per cycle of one core for `dtype`, or for the next wider type it has; `None` on an ideal array.
-    /// Zero where it can compute no type as wide: such a configuration is refused before it is timed.
+    /// Multiply–accumulates per cycle of one core for `dtype`, or for the type it is computed in there
+    /// ([`Dtype::computed_in`]); `None` on an ideal array. Zero where there is none: such a configuration is refused before it is timed.
     #[must_use]
     pub fn macs_per_cycle(&self, dtype: Dtype) -> Option<u64> {
         match self {
             Self::Ideal => None,
             Self::Systolic { macs_per_cycle, .. } | Self::DotProduct { macs_per_cycle, .. } => {
-                Some(rate_for(macs_per_cycle, dtype).unwrap_or(0))
+                Some(dtype.entry(macs_per_cycle).unwrap_or(0))
             }
         }
     }
@@ -169,7 +160,7 @@ impl MacArray {
             Self::DotProduct { m: gm, n: gn, k: gk, latency, macs_per_cycle } => {
                 // The held operand lies on m: tokens or weights on the wide side, queries on the narrow one.
                 let padded = repeats * round_up(n, *gm) * round_up(k, *gk) * round_up(m, *gn);
-                let rate = rate_for(macs_per_cycle, dtype).unwrap_or(1);
+                let rate = dtype.entry(macs_per_cycle).unwrap_or(1);
                 ArrayWork {
                     stream: Cycles(padded.div_ceil(rate)),
                     preload: Cycles(0),
@@ -179,7 +170,7 @@ impl MacArray {
             }
             Self::Systolic { rows, columns, count, dataflow, macs_per_cycle } => {
                 let native = rows * columns * count;
-                let rate = rate_for(macs_per_cycle, dtype).unwrap_or(1);
+                let rate = dtype.entry(macs_per_cycle).unwrap_or(1);
                 // Narrow operands run `rate / native` times faster through the same array.
                 let scale =
                     |cycles: u64| Cycles((cycles as u128 * native as u128).div_ceil(rate as u128) as u64);

@@ -138,3 +138,6 @@ impl Accelerator {
         self.hbm.as_ref().and_then(|h| h.latency.to_femtos()).unwrap_or(Femtos::ZERO)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ pub enum SetupError {
     /// The model has a feature that this version does not simulate.
     #[error("{0}")]
     Unsupported(String),
-    /// The machine computes no type as wide as asked for.
+    /// The machine has no rate for a type, nor for one that it could be computed in.
     #[error("{0}")]
     Type(String),
 }
@@ -92,7 +92,7 @@ impl Simulator {
         for dtype in [precision.weights, precision.cache] {
             if !accelerator.cores.mac_array.supports(dtype) {
                 return Err(SetupError::Type(format!(
-                    "{} multiplies no operands as wide as {dtype}: its macs_per_cycle lists narrower types only",
+                    "{} multiplies no operands of type {dtype}: its macs_per_cycle lists neither that nor a type that it could be computed in",
                     accelerator.name
                 )));
             }

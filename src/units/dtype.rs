@@ -44,6 +44,27 @@ impl Dtype {
         Bytes((elements * self.bits()).div_ceil(8))
     }
 
+    /// The types that operands of this one can be computed in without loss of what they say, the first to be preferred: a
+    /// float never in an integer, an integer in any type whose significand holds it.
+    #[must_use]
+    pub const fn computed_in(self) -> &'static [Self] {
+        match self {
+            Self::Fp32 => &[Self::Fp32],
+            Self::Bf16 => &[Self::Bf16, Self::Fp16, Self::Fp32],
+            Self::Fp16 => &[Self::Fp16, Self::Bf16, Self::Fp32],
+            Self::Fp8 => &[Self::Fp8, Self::Bf16, Self::Fp16, Self::Fp32],
+            Self::Int8 => &[Self::Int8, Self::Bf16, Self::Fp16, Self::Fp32],
+            Self::Int4 => &[Self::Int4, Self::Int8, Self::Bf16, Self::Fp16, Self::Fp32],
+        }
+    }
+
+    /// This type's entry in a table by type, or that of the first type it can be computed in.
+    #[must_use]
+    pub fn entry<T: Copy>(self, table: &[(Self, T)]) -> Option<T> {
+        let listed = |dtype: &Self| table.iter().find(|(d, _)| d == dtype).map(|&(_, value)| value);
+        self.computed_in().iter().find_map(listed)
+    }
+
     /// The name that users write: `fp32`, `bf16`, `fp16`, `fp8`, `int8`, `int4`.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,6 +1,7 @@
 //! Bytes that must be held while a step runs, and how many sequences fit.
 
 use super::{Batch, Operator, Subject, Work};
+use crate::config::limits::MAX_BATCH;
 use crate::model::Position;
 use crate::units::Bytes;
 use serde::Serialize;
@@ -102,7 +103,7 @@ pub fn decode_capacity(
     }
 }
 
-/// The largest number of sequences of `context` tokens that fit into `available`; 0 if not one.
+/// The largest number of sequences of `context` tokens that fit into `available`; 0 if not one, at most [`MAX_BATCH`].
 #[must_use]
 pub fn largest_batch(subject: &Subject, context: u64, available: Bytes) -> u64 {
     let weights = stored_weights(subject);
@@ -112,7 +113,7 @@ pub fn largest_batch(subject: &Subject, context: u64, available: Bytes) -> u64 {
         decode_capacity(subject, weights, &contexts, &ops, Some(available)).total <= available
     };
     let per_sequence = subject.cache_bytes(context).0.max(1);
-    let (mut low, mut high) = (0, available.0 / per_sequence + 1);
+    let (mut low, mut high) = (0, (available.0 / per_sequence).min(MAX_BATCH) + 1);
     while high - low > 1 {
         let middle = low + (high - low) / 2;
         if fits(middle) { low = middle } else { high = middle }
