@@ -27,4 +27,6 @@ pub mod trace;
 
 pub mod serving;
 
+pub mod sweep;
+
 pub mod report;
