@@ -27,6 +27,8 @@ pub mod trace;
 
 pub mod serving;
 
+pub mod sweep;
+
 pub mod report;
 
 pub mod cli;

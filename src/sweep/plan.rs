@@ -1,0 +1,403 @@
+//! A sweep made ready to run: what every combination of the axes' values is.
+
+use super::SweepError;
+use crate::attention::{self, Precision, Scheme};
+use crate::config::{AcceleratorFile, Axis, AxisTarget, AxisValue, ConfigError, ModelFile, Overrides, Sweep};
+use crate::hardware::Accelerator;
+use crate::model::Model;
+use crate::step::Comparison;
+use crate::step::search::PLAN_NAMES;
+use crate::units::Dtype;
+use rayon::prelude::*;
+
+/// Most combinations of a sweep: at the speed of one core, a day and a half.
+const MAX_COMBINATIONS: u64 = 1 << 31;
+
+/// Schemes where the file names none.
+const DEFAULT_SCHEMES: [&str; 2] = [attention::BASELINE, "slim-k"];
+
+/// Something that varies: an axis of the file, or a list in its base.
+#[derive(Debug, Clone)]
+pub struct Dimension {
+    /// Dotted path, the column's name.
+    pub name: String,
+    /// What it varies.
+    pub target: AxisTarget,
+    /// The values as text, in order.
+    pub values: Vec<String>,
+    /// Whether results get a column for it: axes do, and the base's lists of machines and models of more than one.
+    pub column: bool,
+    /// Its place among the file's axes, if it is one.
+    axis: Option<usize>,
+    /// The values as counts, where they are counts.
+    counts: Vec<u64>,
+}
+
+impl Dimension {
+    fn of_axis(index: usize, axis: &Axis) -> Self {
+        let count = |value: &AxisValue| match value {
+            AxisValue::Integer(n) => Some(*n),
+            _ => None,
+        };
+        Self {
+            name: axis.path.clone(),
+            target: axis.target,
+            values: axis.values.iter().map(AxisValue::to_string).collect(),
+            column: true,
+            axis: Some(index),
+            counts: axis.values.iter().filter_map(count).collect(),
+        }
+    }
+
+    fn of_base(name: &str, target: AxisTarget, values: Vec<String>, counts: Vec<u64>) -> Self {
+        let column = values.len() > 1 && counts.is_empty();
+        Self { name: name.to_owned(), target, values, column, axis: None, counts }
+    }
+
+    /// Whether it varies the machine.
+    fn of_machine(&self) -> bool {
+        match self.target {
+            AxisTarget::Accelerator => true,
+            AxisTarget::Key => !self.is_model_key(),
+            _ => false,
+        }
+    }
+
+    /// Whether it varies the model.
+    fn of_model(&self) -> bool {
+        match self.target {
+            AxisTarget::Model => true,
+            AxisTarget::Key => self.is_model_key(),
+            _ => false,
+        }
+    }
+
+    fn is_model_key(&self) -> bool {
+        self.name.starts_with("model.")
+    }
+}
+
+/// What two combinations may share: everything but context and batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Setting {
+    /// Number of the machine among those that the sweep makes.
+    pub machine: u64,
+    /// Number of the model.
+    pub model: u64,
+    /// Element type of the weights.
+    pub weights: Dtype,
+    /// Element type of the cache.
+    pub cache: Dtype,
+    /// The plan that is forced.
+    pub plan: Option<&'static str>,
+}
+
+impl Setting {
+    /// Element types.
+    #[must_use]
+    pub const fn precision(&self) -> Precision {
+        Precision { weights: self.weights, cache: self.cache }
+    }
+}
+
+/// One combination of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its number in axis order.
+    pub index: u64,
+    /// Tokens attended.
+    pub context: u64,
+    /// Sequences in the step.
+    pub batch: u64,
+    /// The rest.
+    pub setting: Setting,
+}
+
+/// A sweep that can run.
+#[derive(Debug)]
+pub struct Plan {
+    sweep: Sweep,
+    dimensions: Vec<Dimension>,
+    schemes: Vec<&'static Scheme>,
+    accelerators: Vec<AcceleratorFile>,
+    models: Vec<ModelFile>,
+    plan: Option<&'static str>,
+    combinations: u64,
+}
+
+impl Plan {
+    /// Checks a sweep read from `file`: names, and every machine and model that the axes make.
+    ///
+    /// # Errors
+    /// Everything that makes the sweep senseless as a whole. What cannot run at some points only is left to the results.
+    pub fn new(file: &str, sweep: Sweep) -> Result<Self, SweepError> {
+        let input = |text: String| SweepError::Input(format!("{file}: {text}"));
+        let base = &sweep.base;
+        if base.kernels.is_some() {
+            return Err(input(
+                "'base.kernels' asks for a kernel profile, and this version has none: leave it out".into(),
+            ));
+        }
+        let schemes = schemes(base.schemes.as_deref()).map_err(&input)?;
+        let plan = base.plan.as_deref().map(plan_name).transpose().map_err(&input)?;
+        let dimensions = dimensions(&sweep).map_err(&input)?;
+        for dimension in dimensions.iter().filter(|d| d.target == AxisTarget::Plan) {
+            for value in &dimension.values {
+                plan_name(value).map_err(&input)?;
+            }
+        }
+        let combinations = dimensions
+            .iter()
+            .try_fold(1_u64, |n, d| n.checked_mul(d.values.len() as u64))
+            .filter(|&n| n <= MAX_COMBINATIONS)
+            .ok_or_else(|| {
+                let sizes: Vec<String> =
+                    dimensions.iter().map(|d| format!("{} {}", d.values.len(), d.name)).collect();
+                let most = format!("at most {MAX_COMBINATIONS} combinations can be swept");
+                input(format!("the axes have too many combinations ({}): {most}", sizes.join(" × ")))
+            })?;
+        let values = |target| dimensions.iter().find(|d| d.target == target).map_or(&[][..], |d| &d.values);
+        let accelerators = values(AxisTarget::Accelerator);
+        let accelerators: Result<_, ConfigError> =
+            accelerators.iter().map(|name| AcceleratorFile::open(name)).collect();
+        let models: Result<_, ConfigError> =
+            values(AxisTarget::Model).iter().map(|name| ModelFile::open(name)).collect();
+        let this = Self {
+            accelerators: accelerators?,
+            models: models?,
+            sweep,
+            dimensions,
+            schemes,
+            plan,
+            combinations,
+        };
+        this.check(|number| this.machine(number).err(), this.numbers(Dimension::of_machine))?;
+        this.check(|number| this.model(number).err(), this.numbers(Dimension::of_model))?;
+        Ok(this)
+    }
+
+    /// Resolves everything once, so that nothing can go wrong later; reports the first error in axis order.
+    fn check(
+        &self,
+        wrong: impl Fn(u64) -> Option<ConfigError> + Sync,
+        numbers: u64,
+    ) -> Result<(), SweepError> {
+        let first = (0..numbers).into_par_iter().find_map_first(|n| wrong(n).map(|error| (n, error)));
+        let Some((at, error)) = first else { return Ok(()) };
+        let others = (at + 1..numbers).into_par_iter().filter(|&n| wrong(n).is_some()).count();
+        Err(SweepError::Config { error, combinations: others as u64 })
+    }
+
+    /// The sweep as it was read.
+    #[must_use]
+    pub const fn sweep(&self) -> &Sweep {
+        &self.sweep
+    }
+
+    /// What varies, slowest first: the file's axes, then the base's lists.
+    #[must_use]
+    pub fn dimensions(&self) -> &[Dimension] {
+        &self.dimensions
+    }
+
+    /// The schemes, one row each.
+    #[must_use]
+    pub fn schemes(&self) -> &[&'static Scheme] {
+        &self.schemes
+    }
+
+    /// How many combinations there are.
+    #[must_use]
+    pub const fn combinations(&self) -> u64 {
+        self.combinations
+    }
+
+    /// How many points: a row each.
+    #[must_use]
+    pub fn points(&self) -> u64 {
+        self.combinations * self.schemes.len() as u64
+    }
+
+    /// For each dimension, the index of its value at a combination.
+    #[must_use]
+    pub fn coordinates(&self, index: u64) -> Vec<usize> {
+        let mut rest = index;
+        let mut all: Vec<usize> = self
+            .dimensions
+            .iter()
+            .rev()
+            .map(|d| {
+                let size = d.values.len() as u64;
+                let one = rest % size;
+                rest /= size;
+                one as usize
+            })
+            .collect();
+        all.reverse();
+        all
+    }
+
+    /// What a combination is.
+    #[must_use]
+    pub fn place(&self, index: u64) -> Place {
+        let base = &self.sweep.base;
+        let mut place = Place {
+            index,
+            context: 1,
+            batch: 1,
+            setting: Setting {
+                machine: 0,
+                model: 0,
+                weights: base.weight_dtype,
+                cache: base.cache_dtype,
+                plan: self.plan,
+            },
+        };
+        let setting = &mut place.setting;
+        for (dimension, at) in self.dimensions.iter().zip(self.coordinates(index)) {
+            let size = dimension.values.len() as u64;
+            if dimension.of_machine() {
+                setting.machine = setting.machine * size + at as u64;
+            } else if dimension.of_model() {
+                setting.model = setting.model * size + at as u64;
+            }
+            let count = dimension.counts.get(at).copied();
+            let text = dimension.values[at].as_str();
+            match dimension.target {
+                AxisTarget::Context => place.context = count.unwrap_or(1),
+                AxisTarget::Batch => place.batch = count.unwrap_or(1),
+                AxisTarget::WeightDtype => setting.weights = dtype(text).unwrap_or(setting.weights),
+                AxisTarget::CacheDtype => setting.cache = dtype(text).unwrap_or(setting.cache),
+                AxisTarget::Plan => setting.plan = plan_name(text).ok(),
+                AxisTarget::Accelerator | AxisTarget::Model | AxisTarget::Key => {}
+            }
+        }
+        place
+    }
+
+    /// How many combinations the dimensions have that `of` selects.
+    fn numbers(&self, of: impl Fn(&Dimension) -> bool) -> u64 {
+        self.dimensions.iter().filter(|d| of(d)).map(|d| d.values.len() as u64).product()
+    }
+
+    /// The file of machine or model `number`, and the overrides that make it.
+    fn overrides(
+        &self,
+        mut number: u64,
+        target: AxisTarget,
+        of: impl Fn(&Dimension) -> bool,
+    ) -> (usize, Overrides) {
+        let mut file = 0;
+        let mut chosen: Vec<(usize, usize)> = Vec::new();
+        for dimension in self.dimensions.iter().rev().filter(|d| of(d)) {
+            let size = dimension.values.len() as u64;
+            let at = (number % size) as usize;
+            number /= size;
+            match dimension.axis {
+                Some(axis) if dimension.target == AxisTarget::Key => chosen.push((axis, at)),
+                _ if dimension.target == target => file = at,
+                _ => {}
+            }
+        }
+        let mut overrides = self.sweep.base.set.clone();
+        for &(axis, at) in chosen.iter().rev() {
+            self.sweep.axes[axis].apply(at, &mut overrides);
+        }
+        (file, overrides)
+    }
+
+    /// Machine `number`.
+    ///
+    /// # Errors
+    /// What is wrong with it; never after [`Plan::new`] has succeeded.
+    pub fn machine(&self, number: u64) -> Result<Accelerator, ConfigError> {
+        let (file, overrides) = self.overrides(number, AxisTarget::Accelerator, Dimension::of_machine);
+        self.accelerators[file].resolve(&overrides)
+    }
+
+    /// Model `number`.
+    ///
+    /// # Errors
+    /// What is wrong with it; never after [`Plan::new`] has succeeded.
+    pub fn model(&self, number: u64) -> Result<Model, ConfigError> {
+        let (file, overrides) = self.overrides(number, AxisTarget::Model, Dimension::of_model);
+        self.models[file].resolve(&overrides)
+    }
+
+    /// The simulators of a setting.
+    ///
+    /// # Errors
+    /// Never after [`Plan::new`] has succeeded.
+    pub fn comparison(&self, setting: &Setting) -> Result<Comparison, ConfigError> {
+        let machine = self.machine(setting.machine)?;
+        let model = self.model(setting.model)?;
+        Ok(Comparison::new(&machine, &model, &self.schemes, setting.precision(), setting.plan))
+    }
+}
+
+/// The axes, then the lists of the base that no axis replaces.
+fn dimensions(sweep: &Sweep) -> Result<Vec<Dimension>, String> {
+    let base = &sweep.base;
+    let mut all: Vec<Dimension> =
+        sweep.axes.iter().enumerate().map(|(i, axis)| Dimension::of_axis(i, axis)).collect();
+    let texts = |counts: &[u64]| counts.iter().map(u64::to_string).collect();
+    let lists = [
+        ("accelerator", AxisTarget::Accelerator, base.accelerators.clone(), vec![]),
+        ("model", AxisTarget::Model, base.models.clone(), vec![]),
+        ("context", AxisTarget::Context, texts(&base.contexts), base.contexts.clone()),
+        ("batch", AxisTarget::Batch, texts(&base.batches), base.batches.clone()),
+    ];
+    for (name, target, values, counts) in lists {
+        if all.iter().any(|d| d.target == target) {
+            continue;
+        }
+        if values.is_empty() {
+            return Err(format!(
+                "no {name}: expected '{name}' under [base], or an axis of that name under [sweep]"
+            ));
+        }
+        all.push(Dimension::of_base(name, target, values, counts));
+    }
+    Ok(all)
+}
+
+/// Schemes by name, each once.
+fn schemes(names: Option<&[String]>) -> Result<Vec<&'static Scheme>, String> {
+    let names: Vec<&str> = match names {
+        Some(names) => names.iter().map(String::as_str).collect(),
+        None => DEFAULT_SCHEMES.to_vec(),
+    };
+    let mut found: Vec<&'static Scheme> = Vec::new();
+    for name in names {
+        let scheme = Scheme::find(name).ok_or_else(|| {
+            let all = attention::ALL.iter().map(|s| s.name);
+            unknown("scheme", name, all)
+        })?;
+        if !found.contains(&scheme) {
+            found.push(scheme);
+        }
+    }
+    Ok(found)
+}
+
+fn plan_name(name: &str) -> Result<&'static str, String> {
+    PLAN_NAMES
+        .into_iter()
+        .find(|plan| *plan == name)
+        .ok_or_else(|| unknown("plan", name, PLAN_NAMES.into_iter()))
+}
+
+fn unknown(what: &str, name: &str, all: impl Iterator<Item = &'static str>) -> String {
+    let all: Vec<&str> = all.collect();
+    let near = all.iter().copied().max_by(|a, b| {
+        let score = |s| strsim::jaro_winkler(s, name);
+        score(a).total_cmp(&score(b))
+    });
+    let near = near.filter(|n| strsim::jaro_winkler(n, name) >= 0.82);
+    let hint = near.map_or(String::new(), |near| format!("; did you mean '{near}'?"));
+    format!("unknown {what} '{name}': expected one of {}{hint}", all.join(", "))
+}
+
+fn dtype(name: &str) -> Option<Dtype> {
+    Dtype::ALL.into_iter().find(|d| d.name() == name)
+}
