@@ -31,6 +31,12 @@ impl Timeline {
     pub fn of(cause: Cause, time: Femtos) -> Self {
         Self { time, causes: Causes::of(cause, time) }
     }
+
+    /// Takes away `time` that was charged to `cause`.
+    pub fn shorten(&mut self, cause: Cause, time: Femtos) {
+        self.time = self.time - time;
+        self.causes.0[cause as usize] -= time.0;
+    }
 }
 
 impl std::ops::AddAssign for Timeline {

@@ -1,12 +1,12 @@
 //! The fastest way to run attention: every candidate that could win is timed, in a fixed order, and the first of equals is kept.
 
 use crate::engine::{self, Timeline};
-use crate::mapping::Causes;
 use crate::mapping::attention::two_pass::TwoPass;
 use crate::mapping::attention::{
     Candidate, Plan, PlanBound, SPLITS, Shape, Spent, combine, plans, why_nothing_fits,
 };
 use crate::mapping::machine::Machine;
+use crate::mapping::{Cause, Causes};
 use crate::units::{Bytes, Femtos};
 use crate::workload::Batch;
 use rustc_hash::FxHashMap;
@@ -233,8 +233,18 @@ fn two_pass(
         None => Some(None),
     };
     let first = cache.get(machine, &two.scores);
-    let scores = one_pass(machine, &two.scores, &two.chunk, &first.iter().collect::<Vec<_>>(), per_chunk)?;
-    let second_limit = left(scores.timeline.time)?;
+    // One launch covers all chunks and both passes (it is part of what comes between); each pass is timed with one of its own.
+    let launch = machine.launch();
+    let with_launch = |l: Option<Femtos>| l.map(|l| l + launch);
+    let mut scores = one_pass(
+        machine,
+        &two.scores,
+        &two.chunk,
+        &first.iter().collect::<Vec<_>>(),
+        with_launch(per_chunk),
+    )?;
+    scores.timeline.shorten(Cause::Overhead, launch);
+    let second_limit = with_launch(left(scores.timeline.time)?);
     let mut values: Option<Choice> = None;
     for shape in &two.values {
         let plans = cache.get(machine, shape);
@@ -243,7 +253,8 @@ fn two_pass(
             values = Some(better);
         }
     }
-    let values = values?;
+    let mut values = values?;
+    values.timeline.shorten(Cause::Overhead, launch);
     let mut timeline = Timeline::default();
     let mut spent = Spent { shared, ..Spent::default() };
     for pass in [&scores, &values] {

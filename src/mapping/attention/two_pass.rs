@@ -90,20 +90,19 @@ impl TwoPass {
     #[must_use]
     pub fn bound(&self, machine: &Machine, shape: &Shape, batch: &Batch) -> Femtos {
         let rows = Bytes(shape.row.0 * batch.tokens());
-        machine.launch()
-            + machine.memory_time(rows * self.memory_reads)
+        machine.memory_time(rows * self.memory_reads)
             + machine.shared_time(rows)
             + self.between(machine).0.total()
     }
 
-    /// Probabilities between the passes and two grid barriers a chunk, over all chunks: time by cause, and bytes at the memory and at
+    /// The launch, probabilities between the passes and two grid barriers a chunk, over all chunks: time by cause, and bytes at the memory and at
     /// the shared SRAM.
     #[must_use]
     pub fn between(&self, machine: &Machine) -> (Causes, Bytes, Bytes) {
         let (memory, shared) = machine.there_and_back(Bytes(self.probabilities.0 / 2));
         let mut causes =
             Causes::of(Cause::Exchange, machine.memory_time(memory) + machine.shared_time(shared));
-        causes += Causes::of(Cause::Overhead, machine.barrier() * (2 * self.chunks));
+        causes += Causes::of(Cause::Overhead, machine.launch() + machine.barrier() * (2 * self.chunks));
         (causes, memory, shared)
     }
 }
