@@ -79,7 +79,8 @@ impl TwoPass {
         Some(Self {
             scores,
             values,
-            chunk: batch.map(|n| n.div_ceil(chunks)),
+            // Sequences follow one another, so that a chunk is one stretch of tokens, of one sequence or of several.
+            chunk: Batch::uniform(batch.tokens().div_ceil(chunks), 1),
             chunks,
             memory_reads: if on_chip { 1 } else { 2 },
             probabilities: Bytes(2 * 2 * shape.heads() * shape.queries * batch.tokens()),
