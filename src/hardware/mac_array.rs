@@ -53,7 +53,7 @@ pub enum MacArray {
 }
 
 /// Which operand of (m×k)·(k×n) is held: stationary on a systolic array, or laid on the wide side (m) of a dot-product unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stationary {
     /// The right operand, k×n: its columns on the array's columns; the left one streams, m rows of it.

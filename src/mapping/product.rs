@@ -130,52 +130,87 @@ impl Shape {
     }
 }
 
-/// Every plan that fits `machine`, in a fixed order; empty where no tile fits a core's SRAM.
+/// A plan without its tile size: enough for a first bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Outline {
+    /// No plan with this outline takes less.
+    pub bound: Femtos,
+    columns: u64,
+    rows: u64,
+    split: u64,
+    held: Stationary,
+}
+
+/// Every outline that `machine` admits, the lowest bound first.
 #[must_use]
-pub fn plans(machine: &Machine, shape: &Shape) -> Vec<Plan> {
+pub fn outlines(machine: &Machine, shape: &Shape) -> Vec<Outline> {
     let cores = machine.cores();
     let columns = shape.all_columns();
+    let m = shape.product.m;
     if cores == 1
         && machine.spec.cores.sram.capacity.is_none()
         && matches!(machine.spec.cores.mac_array, MacArray::Ideal)
     {
         // One core with nothing to run out of: one item.
-        let whole = plan(machine, shape, columns, shape.product.m, 1, Stationary::Right, TILE_BYTES[2]);
-        return whole.into_iter().collect();
+        return vec![Outline { bound: Femtos::ZERO, columns, rows: m, split: 1, held: Stationary::Right }];
     }
-    let mut plans = Vec::with_capacity(64);
+    let mut outlines = Vec::with_capacity(128);
     for width in widths(columns) {
-        let m = shape.product.m;
         for rows in ROWS.into_iter().filter(|&r| r < m).chain(std::iter::once(m)) {
             if machine.spec.cores.accumulators.is_some_and(|a| rows * width * 4 > a.0) {
                 continue;
             }
             for split in SPLITS {
-                let items = columns.div_ceil(width) * shape.product.m.div_ceil(rows);
+                let items = columns.div_ceil(width) * m.div_ceil(rows);
                 if split > 1 && (items * split > 2 * cores || shape.product.k / split < 64) {
                     continue;
                 }
                 for &held in machine.spec.cores.mac_array.orientations() {
-                    for bytes in TILE_BYTES {
-                        plans.extend(plan(machine, shape, width, rows, split, held, bytes));
-                    }
+                    let mut outline = Outline { bound: Femtos::ZERO, columns: width, rows, split, held };
+                    outline.bound = outline.lower_bound(machine, shape);
+                    outlines.push(outline);
                 }
             }
         }
     }
-    plans
+    outlines.sort_unstable();
+    outlines
 }
 
-/// The plan with these sizes, if a tile of it fits a core.
-fn plan(
-    machine: &Machine,
-    shape: &Shape,
-    columns: u64,
-    rows: u64,
-    split: u64,
-    held: Stationary,
-    tile_bytes: u64,
-) -> Option<Plan> {
+impl Outline {
+    /// The array's busy time were each item one tile, or the time of all bytes and wave starts.
+    fn lower_bound(&self, machine: &Machine, shape: &Shape) -> Femtos {
+        let product = shape.product;
+        let n = self.columns.min(product.n);
+        let item =
+            Product { repeats: self.columns.div_ceil(n), m: self.rows, k: product.k.div_ceil(self.split), n };
+        let work = machine.array(item, self.held, shape.dtype);
+        let one = machine.spec.clock.time(work.stream.max(work.preload));
+        let items = shape.all_columns().div_ceil(self.columns) * product.m.div_ceil(self.rows) * self.split;
+        let waves = items.div_ceil(machine.cores());
+        let compute = if work.stream.0 + work.preload.0 == 0 {
+            Femtos::ZERO
+        } else {
+            Femtos(one.0.saturating_mul(waves))
+        };
+        let moved =
+            machine.memory_time(shape.weights + shape.input_from_memory) + machine.work_item() * waves;
+        machine.launch() + moved.max(machine.work_item() + compute)
+    }
+
+    /// The plans with this outline that fit a core, smallest tile first; tiles of equal depth once.
+    pub fn plans(self, machine: &Machine, shape: &Shape) -> impl Iterator<Item = Plan> {
+        let mut last = None;
+        TILE_BYTES.into_iter().filter_map(move |bytes| {
+            let plan = plan(machine, shape, self, bytes)?;
+            (last.replace(plan.depth) != Some(plan.depth)).then_some(plan)
+        })
+    }
+}
+
+/// The plan with this outline and tiles of about `tile_bytes`, if a tile fits a core.
+fn plan(machine: &Machine, shape: &Shape, outline: Outline, tile_bytes: u64) -> Option<Plan> {
+    let Outline { columns, rows, split, held, .. } = outline;
     let product = shape.product;
     let rows = rows.clamp(1, product.m);
     let reduction = product.k.div_ceil(split);

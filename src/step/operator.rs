@@ -106,20 +106,23 @@ impl OperatorTimer {
         if let Some(known) = self.products.get(shape) {
             return Ok(*known);
         }
-        let mut plans = product::plans(&self.machine, shape);
-        plans.sort_by_key(|p| p.bound);
-        let mut fastest: Option<(Femtos, &product::Plan)> = None;
-        for plan in &plans {
-            if fastest.is_some_and(|(t, _)| plan.bound >= t) {
+        let mut fastest: Option<(Femtos, product::Plan)> = None;
+        for outline in product::outlines(&self.machine, shape) {
+            if fastest.is_some_and(|(t, _)| outline.bound >= t) {
                 break;
             }
-            let (program, after, _) = plan.program(&self.machine, shape);
-            if fastest.is_some_and(|(t, _)| program.bound() + after.total() >= t) {
-                continue;
-            }
-            let time = engine::time(&program) + after.total();
-            if fastest.is_none_or(|(t, _)| time < t) {
-                fastest = Some((time, plan));
+            for plan in outline.plans(&self.machine, shape) {
+                if fastest.is_some_and(|(t, _)| plan.bound >= t) {
+                    continue;
+                }
+                let (program, after, _) = plan.program(&self.machine, shape);
+                if fastest.is_some_and(|(t, _)| program.bound() + after.total() >= t) {
+                    continue;
+                }
+                let time = engine::time(&program) + after.total();
+                if fastest.is_none_or(|(t, _)| time < t) {
+                    fastest = Some((time, plan));
+                }
             }
         }
         let best = fastest.map(|(_, plan)| {
