@@ -38,6 +38,9 @@ pub struct OperatorCost {
     pub choice: Option<Arc<Choice>>,
 }
 
+/// Attention layouts that a timer remembers at most.
+const REMEMBERED: usize = 1 << 14;
+
 /// Times operators of one subject on one machine, remembering what it has timed.
 #[derive(Debug)]
 pub struct OperatorTimer {
@@ -281,6 +284,10 @@ impl OperatorTimer {
             search::attention(&self.machine, &mut self.plans, shape, &work.batch, self.forced.as_deref())?;
         let choice = Arc::new(choice);
         if let Some(key) = key {
+            // Long sweeps ask for millions of points: forget all rather than grow.
+            if self.attention.len() >= REMEMBERED {
+                self.attention.clear();
+            }
             self.attention.insert(key, choice.clone());
         }
         Ok(choice)

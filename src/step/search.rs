@@ -10,6 +10,7 @@ use crate::mapping::{Cause, Causes};
 use crate::units::{Bytes, Femtos};
 use crate::workload::Batch;
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// Names of plans that can be forced.
 pub const PLAN_NAMES: [&str; 5] = ["split", "cluster", "head-groups", "cluster-head-groups", "two-pass"];
@@ -39,15 +40,21 @@ pub struct Choice {
     pub runner_up: Option<(&'static str, Femtos)>,
 }
 
-/// Plans by shape, made once for a machine.
+/// Plans by shape, made once for a machine, and the passes that have been timed.
 #[derive(Debug, Default)]
 pub struct PlanCache {
-    plans: FxHashMap<Shape, std::sync::Arc<Vec<Plan>>>,
+    plans: FxHashMap<Shape, Arc<Vec<Plan>>>,
+    /// Scores and weighted sums of two-pass plans, by the shape of the scores and the tokens of a chunk.
+    passes: FxHashMap<(Shape, u64), Arc<(Choice, Choice)>>,
 }
 
 impl PlanCache {
-    fn get(&mut self, machine: &Machine, shape: &Shape) -> std::sync::Arc<Vec<Plan>> {
-        self.plans.entry(*shape).or_insert_with(|| std::sync::Arc::new(plans(machine, shape))).clone()
+    fn passes(&self, two: &TwoPass) -> Option<Arc<(Choice, Choice)>> {
+        self.passes.get(&(two.scores, two.chunk.longest())).cloned()
+    }
+
+    fn get(&mut self, machine: &Machine, shape: &Shape) -> Arc<Vec<Plan>> {
+        self.plans.entry(*shape).or_insert_with(|| Arc::new(plans(machine, shape))).clone()
     }
 }
 
@@ -62,21 +69,27 @@ pub fn attention(
     batch: &Batch,
     forced: Option<&str>,
 ) -> Result<Choice, String> {
+    let two = (forced.is_none() || forced == Some("two-pass"))
+        .then(|| TwoPass::new(machine, shape, batch))
+        .flatten();
+    // In a replay most chunks have been timed before. Ragged batches only: what else was close must not depend on what came before.
+    let known = two.as_ref().filter(|_| batch.runs().len() > 1).and_then(|two| cache.passes(two));
+    let known = known.zip(two.as_ref()).map(|(passes, two)| two_pass(machine, two, &passes));
     let mut best: Option<Choice> = None;
     if forced != Some("two-pass") || !shape.shares_row() {
         let all = cache.get(machine, shape);
         // Where heads read rows of their own there is one kind of plan: nothing to force.
         let admits = |p: &&Plan| !shape.shares_row() || forced.is_none_or(|f| p.name == f);
         let admitted: Vec<&Plan> = all.iter().filter(admits).collect();
-        best = one_pass(machine, shape, batch, &admitted, None);
+        best = one_pass(machine, shape, batch, &admitted, known.as_ref().map(|k| k.timeline.time));
     }
-    let two = (forced.is_none() || forced == Some("two-pass"))
-        .then(|| TwoPass::new(machine, shape, batch))
-        .flatten();
-    if let Some(two) = two
+    if best.is_none() && known.is_some() {
+        best = known;
+    } else if let Some(two) = two
         && best.as_ref().is_none_or(|b| two.bound(machine, shape, batch) < b.timeline.time)
-        && let Some(choice) = two_pass(machine, cache, &two, best.as_ref().map(|b| b.timeline.time))
+        && let Some(passes) = passes(machine, cache, &two, best.as_ref().map(|b| b.timeline.time))
     {
+        let choice = two_pass(machine, &two, &passes);
         best = Some(match best {
             Some(one) if one.timeline.time <= choice.timeline.time => one,
             Some(one) => Choice { runner_up: Some((one.name, one.timeline.time)), ..choice },
@@ -215,15 +228,18 @@ fn time(
     })
 }
 
-/// Times a two-pass plan: the passes are chosen each for itself. With `limit`, gives up once it cannot win.
-fn two_pass(
+/// The passes over one chunk, each chosen for itself. With `limit` on the whole, gives up once it cannot win.
+fn passes(
     machine: &Machine,
     cache: &mut PlanCache,
     two: &TwoPass,
     limit: Option<Femtos>,
-) -> Option<Choice> {
+) -> Option<Arc<(Choice, Choice)>> {
+    if let Some(known) = cache.passes(two) {
+        return Some(known);
+    }
     // What a chunk may take in both passes together and still win.
-    let (between, memory, shared) = two.between(machine);
+    let between = two.between(machine).0;
     let per_chunk = match limit {
         Some(l) => Some(Femtos(l.0.checked_sub(between.total().0)?.div_ceil(two.chunks))),
         None => None,
@@ -255,9 +271,17 @@ fn two_pass(
     }
     let mut values = values?;
     values.timeline.shorten(Cause::Overhead, launch);
+    let passes = Arc::new((scores, values));
+    cache.passes.insert((two.scores, two.chunk.longest()), passes.clone());
+    Some(passes)
+}
+
+/// A two-pass plan from its passes over one chunk.
+fn two_pass(machine: &Machine, two: &TwoPass, (scores, values): &(Choice, Choice)) -> Choice {
+    let (between, memory, shared) = two.between(machine);
     let mut timeline = Timeline::default();
     let mut spent = Spent { shared, ..Spent::default() };
-    for pass in [&scores, &values] {
+    for pass in [scores, values] {
         timeline.time += pass.timeline.time * two.chunks;
         for (sum, part) in timeline.causes.0.iter_mut().zip(pass.timeline.causes.0) {
             *sum += part * two.chunks;
@@ -271,7 +295,7 @@ fn two_pass(
     if two.memory_reads > 1 {
         spent.reread += two.scores.row * (two.scores.groups * two.chunk.tokens() * two.chunks);
     }
-    Some(Choice {
+    Choice {
         timeline,
         spent,
         exchange: scores.exchange * two.chunks + values.exchange * two.chunks + memory,
@@ -279,6 +303,6 @@ fn two_pass(
         passes: 2,
         memory_reads: two.memory_reads,
         runner_up: None,
-        ..scores
-    })
+        ..scores.clone()
+    }
 }
