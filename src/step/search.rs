@@ -40,10 +40,14 @@ pub struct Choice {
     pub runner_up: Option<(&'static str, Femtos)>,
 }
 
+/// Index of a plan, and a token split.
+type Pair = (usize, u64);
+
 /// Plans by shape, made once for a machine, and the passes that have been timed.
 #[derive(Debug, Default)]
 pub struct PlanCache {
-    plans: FxHashMap<Shape, Arc<Vec<Plan>>>,
+    /// The plans of a shape, and the plan and split that won last.
+    plans: FxHashMap<Shape, (Vec<Plan>, Option<Pair>)>,
     /// Scores and weighted sums of two-pass plans, by the shape of the scores and the tokens of a chunk.
     passes: FxHashMap<(Shape, u64), Arc<(Choice, Choice)>>,
 }
@@ -53,8 +57,17 @@ impl PlanCache {
         self.passes.get(&(two.scores, two.chunk.longest())).cloned()
     }
 
-    fn get(&mut self, machine: &Machine, shape: &Shape) -> Arc<Vec<Plan>> {
-        self.plans.entry(*shape).or_insert_with(|| Arc::new(plans(machine, shape))).clone()
+    /// The fastest one-pass plan of `shape` that `admits` lets through, in less than `limit`.
+    fn search(
+        &mut self,
+        machine: &Machine,
+        shape: &Shape,
+        batch: &Batch,
+        admits: impl Fn(&Plan) -> bool,
+        limit: Option<Femtos>,
+    ) -> Option<Choice> {
+        let known = self.plans.entry(*shape).or_insert_with(|| (plans(machine, shape), None));
+        one_pass(machine, shape, batch, &known.0, admits, limit, &mut known.1)
     }
 }
 
@@ -77,11 +90,9 @@ pub fn attention(
     let known = known.zip(two.as_ref()).map(|(passes, two)| two_pass(machine, two, &passes));
     let mut best: Option<Choice> = None;
     if forced != Some("two-pass") || !shape.shares_row() {
-        let all = cache.get(machine, shape);
         // Where heads read rows of their own there is one kind of plan: nothing to force.
-        let admits = |p: &&Plan| !shape.shares_row() || forced.is_none_or(|f| p.name == f);
-        let admitted: Vec<&Plan> = all.iter().filter(admits).collect();
-        best = one_pass(machine, shape, batch, &admitted, known.as_ref().map(|k| k.timeline.time));
+        let admits = |p: &Plan| !shape.shares_row() || forced.is_none_or(|f| p.name == f);
+        best = cache.search(machine, shape, batch, admits, known.as_ref().map(|k| k.timeline.time));
     }
     if best.is_none() && known.is_some() {
         best = known;
@@ -102,63 +113,105 @@ pub fn attention(
     })
 }
 
-/// The fastest of `plans` under any token split; with `limit`, only what beats it.
+/// A pair of plan and split that has been timed; of equal times the earlier pair is kept, whatever the order of the search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Timed {
+    time: Femtos,
+    plan: usize,
+    split: u64,
+    lookahead: usize,
+}
+
+/// The fastest of `plans` under any token split; with `limit`, only what takes less.
 ///
-/// Every pair of plan and split has a cheap bound. Plans are tried in the order of their least bound, which leaves few pairs that
-/// could win.
+/// Every pair of plan and split has a cheap bound. A good first guess leaves few pairs that could win: `hint` is the pair that won for
+/// this shape last time; without one, plans are tried in the order of their least bound.
 fn one_pass(
     machine: &Machine,
     shape: &Shape,
     batch: &Batch,
-    plans: &[&Plan],
+    plans: &[Plan],
+    admits: impl Fn(&Plan) -> bool,
     limit: Option<Femtos>,
+    hint: &mut Option<Pair>,
 ) -> Option<Choice> {
     let longest = batch.longest();
     // Beyond one token a part, splits are all the same.
     let useful = SPLITS.iter().position(|&s| s >= longest).map_or(SPLITS.len(), |i| i + 1);
-    let splits = &SPLITS[..useful];
+    let splits = || SPLITS[..useful].iter().map(|&s| s.min(longest));
     let after_least = |split: u64| if split > 1 { machine.barrier() } else { Femtos::ZERO };
-    // The least bound of each plan over all splits, and the plans in its order.
-    let bounds: Vec<PlanBound> = plans.iter().map(|p| PlanBound::new(machine, shape, p, batch)).collect();
-    let least = |bound: &PlanBound| {
-        splits
-            .iter()
-            .map(|&s| bound.with(s.min(longest)) + after_least(s.min(longest)))
-            .min()
-            .unwrap_or_default()
-    };
-    let mut order: Vec<(Femtos, usize)> = bounds.iter().map(&least).zip(0..).collect();
-    order.sort_unstable();
     let mut after = AfterSplits::default();
-    let mut best: Option<Choice> = None;
-    let mut to_beat = limit;
-    let mut pairs: Vec<(Femtos, u64)> = Vec::with_capacity(splits.len());
-    for (bound, i) in order {
-        if to_beat.is_some_and(|t| bound >= t) {
+    // The longest time that is still of interest.
+    let mut to_beat = match limit {
+        Some(Femtos(0)) => return None,
+        Some(Femtos(l)) => Femtos(l - 1),
+        None => Femtos(u64::MAX),
+    };
+    let mut best: Option<Timed> = None;
+    let mut consider = |plan: usize, split: u64, bound: Femtos, to_beat: &mut Femtos| {
+        let candidate = Candidate::new(machine, shape, &plans[plan], split);
+        let follows = after.get(machine, shape, batch, split).0;
+        if bound + follows > *to_beat {
+            return;
+        }
+        if let Some((time, lookahead)) = time(batch, &candidate, follows, *to_beat) {
+            let timed = Timed { time, plan, split, lookahead };
+            if best.is_none_or(|b| timed < b) {
+                best = Some(timed);
+                *to_beat = time;
+            }
+        }
+    };
+    let admitted = plans.iter().enumerate().filter(|(_, p)| admits(p));
+    let mut order: Vec<(Femtos, usize, PlanBound)> =
+        admitted.map(|(i, plan)| (Femtos::ZERO, i, PlanBound::new(machine, shape, plan, batch))).collect();
+    match *hint {
+        Some((plan, split)) if plan < plans.len() && admits(&plans[plan]) => {
+            consider(plan, split.min(longest), Femtos::ZERO, &mut to_beat);
+        }
+        _ => {
+            for (least, _, bound) in &mut order {
+                *least = splits().map(|s| bound.with(s) + after_least(s)).min().unwrap_or_default();
+            }
+            order.sort_unstable_by_key(|&(least, i, _)| (least, i));
+        }
+    }
+    for (least, i, bound) in &order {
+        if *least > to_beat {
             break;
         }
-        pairs.clear();
-        pairs.extend(splits.iter().map(|&s| s.min(longest)).map(|s| (bounds[i].with(s), s)));
-        pairs.sort_unstable();
-        for &(bound, split) in &pairs {
-            if to_beat.is_some_and(|t| bound >= t) {
+        for split in splits() {
+            // More parts never move less, start fewer waves or need less combining.
+            if bound.loads_with(split) + after_least(split) > to_beat {
                 break;
             }
-            if to_beat.is_some_and(|t| bound + after_least(split) >= t) {
-                continue;
-            }
-            let after = after.get(machine, shape, batch, split);
-            if to_beat.is_some_and(|t| bound + after.0 >= t) {
-                continue;
-            }
-            let candidate = Candidate::new(machine, shape, plans[i], split);
-            if let Some(choice) = time(machine, batch, &candidate, after, to_beat) {
-                to_beat = Some(choice.timeline.time);
-                best = Some(choice);
+            let bound = bound.with(split);
+            if bound + after_least(split) <= to_beat {
+                consider(*i, split, bound, &mut to_beat);
             }
         }
     }
-    best
+    let Timed { plan, split, lookahead, .. } = best?;
+    *hint = Some((plan, split));
+    let candidate = Candidate::new(machine, shape, &plans[plan], split);
+    let (mut program, mut spent) = candidate.program(batch);
+    program.lookahead = lookahead;
+    let mut timeline = engine::run(&program);
+    let (time, causes, memory, shared) = after.get(machine, shape, batch, split);
+    timeline += Timeline { time, causes };
+    spent.shared += shared;
+    Some(Choice {
+        timeline,
+        spent,
+        exchange: memory,
+        name: candidate.plan.name,
+        plan: candidate.plan.clone(),
+        split,
+        lookahead,
+        passes: 1,
+        memory_reads: if machine.has_shared() { 1 } else { candidate.plan.head_groups },
+        runner_up: None,
+    })
 }
 
 /// What follows a token split: time, causes, bytes at the memory and at the shared SRAM.
@@ -181,18 +234,17 @@ impl AfterSplits {
     }
 }
 
-/// Times one candidate under each number of tiles scored ahead; `None` where it does not beat `limit`.
+/// The least time of a candidate over the numbers of tiles scored ahead, what `follows` the split included, and that number; `None`
+/// where it exceeds `to_beat`.
 fn time(
-    machine: &Machine,
     batch: &Batch,
     candidate: &Candidate<'_>,
-    (after, causes, memory, shared): AfterSplit,
-    limit: Option<Femtos>,
-) -> Option<Choice> {
-    let (mut program, mut spent) = candidate.program(batch);
+    follows: Femtos,
+    to_beat: Femtos,
+) -> Option<(Femtos, usize)> {
+    let (mut program, _) = candidate.program(batch);
     let bound = program.bound();
-    let loses = |time: Femtos| limit.is_some_and(|l| time + after >= l);
-    if loses(bound) {
+    if bound + follows > to_beat {
         return None;
     }
     let mut best: Option<(Femtos, usize)> = None;
@@ -206,26 +258,7 @@ fn time(
             break;
         }
     }
-    let (time, lookahead) = best?;
-    if loses(time) {
-        return None;
-    }
-    program.lookahead = lookahead;
-    let mut timeline = engine::run(&program);
-    timeline += Timeline { time: after, causes };
-    spent.shared += shared;
-    Some(Choice {
-        timeline,
-        spent,
-        exchange: memory,
-        name: candidate.plan.name,
-        plan: candidate.plan.clone(),
-        split: candidate.split,
-        lookahead,
-        passes: 1,
-        memory_reads: if machine.has_shared() { 1 } else { candidate.plan.head_groups },
-        runner_up: None,
-    })
+    best.map(|(time, ahead)| (time + follows, ahead)).filter(|(time, _)| *time <= to_beat)
 }
 
 /// The passes over one chunk, each chosen for itself. With `limit` on the whole, gives up once it cannot win.
@@ -248,24 +281,16 @@ fn passes(
         Some(l) => l.0.checked_sub(taken.0).map(|left| Some(Femtos(left))),
         None => Some(None),
     };
-    let first = cache.get(machine, &two.scores);
     // One launch covers all chunks and both passes (it is part of what comes between); each pass is timed with one of its own.
     let launch = machine.launch();
     let with_launch = |l: Option<Femtos>| l.map(|l| l + launch);
-    let mut scores = one_pass(
-        machine,
-        &two.scores,
-        &two.chunk,
-        &first.iter().collect::<Vec<_>>(),
-        with_launch(per_chunk),
-    )?;
+    let mut scores = cache.search(machine, &two.scores, &two.chunk, |_| true, with_launch(per_chunk))?;
     scores.timeline.shorten(Cause::Overhead, launch);
     let second_limit = with_launch(left(scores.timeline.time)?);
     let mut values: Option<Choice> = None;
     for shape in &two.values {
-        let plans = cache.get(machine, shape);
         let limit = values.as_ref().map(|v| v.timeline.time).or(second_limit);
-        if let Some(better) = one_pass(machine, shape, &two.chunk, &plans.iter().collect::<Vec<_>>(), limit) {
+        if let Some(better) = cache.search(machine, shape, &two.chunk, |_| true, limit) {
             values = Some(better);
         }
     }

@@ -70,19 +70,29 @@ impl PlanBound {
     /// busiest unit of the busiest core.
     #[must_use]
     pub fn with(&self, split: u64) -> Femtos {
-        let (waves, tiles) = match self.uniform {
-            Some(count) => {
-                let waves = (count * self.streams * split).div_ceil(self.lanes);
-                (waves, waves * (self.longest / split / self.tile))
-            }
+        let tiles = match self.uniform {
+            Some(_) => self.waves(split) * (self.longest / split / self.tile),
             None => {
                 let even = (self.tokens * self.streams).div_ceil(self.lanes);
-                let waves = (self.sequences * self.streams).div_ceil(self.lanes);
-                (waves, even.max(self.longest.div_ceil(split)) / self.tile)
+                even.max(self.longest.div_ceil(split)) / self.tile
             }
         };
         let compute = Femtos(self.busiest.0.saturating_mul(tiles));
-        self.base + (self.start * waves + self.moved).max(self.start + compute)
+        self.loads_with(split).max(self.base + self.start + compute)
+    }
+
+    /// The part of the bound that the loads make; it never falls as the split grows.
+    #[must_use]
+    pub fn loads_with(&self, split: u64) -> Femtos {
+        self.base + self.start * self.waves(split) + self.moved
+    }
+
+    /// Waves of work items, at least.
+    const fn waves(&self, split: u64) -> u64 {
+        match self.uniform {
+            Some(count) => (count * self.streams * split).div_ceil(self.lanes),
+            None => (self.sequences * self.streams).div_ceil(self.lanes),
+        }
     }
 }
 
