@@ -188,3 +188,16 @@ fn a_machine_that_computes_no_type_that_wide_is_an_error() {
         &["macs_per_cycle"],
     );
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_slimsim"))
+        .args(["list", "schemes"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).starts_with("error: cannot write to standard output: "), "{}", stderr(&output));
+}
