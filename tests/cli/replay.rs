@@ -188,3 +188,23 @@ fn a_replay_is_drawn_where_that_is_asked_for() {
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2);
     assert!(stderr(&output).contains("replay.png"));
 }
+
+/// The real trace: every request is accounted for. The ideal machine has little to search for, and is fast.
+#[test]
+fn no_request_of_a_real_trace_is_lost() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/traces/AzureLLMInferenceTrace_code.csv");
+    if !std::path::Path::new(path).exists() {
+        eprintln!("skipped: {path} is not there");
+        return;
+    }
+    let document =
+        json(&format!("replay {path} -a ideal-memory-bound -m codellama-7b --set model.max_context=4096"));
+    assert_eq!(document["trace"]["requests"], 8819);
+    for entry in document["schemes"].as_array().unwrap() {
+        let (completed, rejected) =
+            (entry["completed"].as_u64().unwrap(), entry["rejected"].as_u64().unwrap());
+        assert!(rejected > 0, "prompts of over 4,096 tokens are in the trace");
+        assert_eq!(completed + rejected, 8819);
+        assert!(entry["generated_tokens"].as_u64().unwrap() < 245_896);
+    }
+}
