@@ -4,7 +4,8 @@ use super::CliError;
 use super::output::{print, width};
 use crate::attention;
 use crate::config::{Overrides, PresetKind, load_accelerator, load_model, preset_names};
-use crate::report::{TableWriter, bytes, context, si, significant};
+use crate::hardware::Accelerator;
+use crate::report::{TableWriter, bytes, context, si, significant, wrapped};
 use crate::units::Dtype;
 use clap::ValueEnum;
 
@@ -37,17 +38,21 @@ impl Args {
     }
 }
 
+/// What holds weights and cache.
+pub(super) const fn memory_name(machine: &Accelerator) -> &'static str {
+    match (&machine.hbm, &machine.shared_sram) {
+        (Some(_), _) => "HBM",
+        (None, Some(_)) => "shared SRAM",
+        (None, None) => "local SRAM",
+    }
+}
+
 fn accelerators() -> Result<(), CliError> {
     let header = ["name", "cores", "clock", "peak (16-bit)", "memory", "capacity", "bandwidth", "ridge"];
     let mut table = TableWriter::new(&header, 1, width());
     for name in preset_names(PresetKind::Accelerator) {
         let machine = load_accelerator(name, &Overrides::default())?;
         let unlimited = || "unlimited".to_owned();
-        let memory = match (&machine.hbm, &machine.shared_sram) {
-            (Some(_), _) => "HBM",
-            (None, Some(_)) => "shared SRAM",
-            (None, None) => "local SRAM",
-        };
         table.row([
             machine.name.clone(),
             machine.cores.count.to_string(),
@@ -55,7 +60,7 @@ fn accelerators() -> Result<(), CliError> {
             machine
                 .peak_macs_per_second(Dtype::Bf16)
                 .map_or_else(unlimited, |macs| si(2.0 * macs as f64, "FLOP/s")),
-            memory.to_owned(),
+            memory_name(&machine).to_owned(),
             machine.memory_capacity().map_or_else(unlimited, |b| bytes(b.0)),
             machine.memory_bandwidth().map_or_else(unlimited, |b| si(b.0 as f64, "B/s")),
             machine.ridge_flop_per_byte(Dtype::Bf16).map_or_else(unlimited, |r| significant(r, 3)),
@@ -71,7 +76,8 @@ fn accelerators() -> Result<(), CliError> {
 }
 
 fn models() -> Result<(), CliError> {
-    let header = ["name", "layers", "d", "heads", "KV heads", "d_k", "context", "admits", "note"];
+    let header = ["name", "layers", "d", "heads", "KV heads", "d_k", "context", "admits", "sure"];
+    let mut notes = Vec::new();
     let mut table = TableWriter::new(&header, 1, width());
     for name in preset_names(PresetKind::Model) {
         let model = load_model(name, &Overrides::default())?;
@@ -86,12 +92,17 @@ fn models() -> Result<(), CliError> {
             model.head_dim.to_string(),
             context(model.max_context),
             if admitted.len() == attention::ALL.len() { "all".to_owned() } else { admitted.join(", ") },
-            model.note.unwrap_or_default(),
+            if model.note.is_some() { "see below".to_owned() } else { "yes".to_owned() },
         ]);
+        notes.extend(model.note.map(|note| format!("{}: {note}", model.name)));
     }
     print(|out| {
         table.write(out)?;
-        writeln!(out, "admits: schemes that the model can run under. Sources: slimsim show model NAME")
+        writeln!(out, "admits: schemes that the model can run under. Sources: slimsim show model NAME")?;
+        if !notes.is_empty() {
+            writeln!(out, "\nwhat is not sure:")?;
+        }
+        notes.iter().try_for_each(|note| wrapped(note, "  ", width(), out))
     })
 }
 

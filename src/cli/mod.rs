@@ -6,6 +6,7 @@
 mod error;
 mod list;
 pub mod output;
+mod plot;
 mod replay;
 mod run;
 mod schema;
@@ -35,6 +36,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Replay(replay::Args),
+    Plot(plot::Args),
     List(list::Args),
     Show(show::Args),
     Schema(schema::Args),
@@ -45,6 +47,7 @@ impl Command {
         match self {
             Self::Run(args) => args.execute(),
             Self::Replay(args) => args.execute(),
+            Self::Plot(args) => args.execute(),
             Self::List(args) => args.execute(),
             Self::Show(args) => args.execute(),
             Self::Schema(args) => args.execute(),

@@ -5,7 +5,7 @@ use crate::report::plot::Plot;
 use crate::report::{CsvWriter, Exporter, Format, ReportError, write_atomically, write_json};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Writes a result to stdout. It is put together first: a command that fails on the way prints no part of one.
 ///
@@ -100,18 +100,17 @@ pub(super) fn prepare_folder(folder: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Writes a plot as `NAME.svg` and `NAME.png` and says so.
+/// Writes a plot as `NAME.svg` and `NAME.png`; returns their paths.
 ///
 /// # Errors
-/// [`CliError::Plot`] where it cannot be drawn, [`CliError::Report`] where it cannot be written.
-pub(super) fn save_plot(folder: &Path, name: &str, plot: &Plot) -> Result<(), CliError> {
+/// [`CliError::Plot`] where it cannot be rendered, [`CliError::Report`] where it cannot be written.
+pub(super) fn save_plot(folder: &Path, name: &str, plot: &Plot) -> Result<[PathBuf; 2], CliError> {
     let png = plot.png()?;
-    for (extension, bytes) in [("svg", plot.svg.as_bytes()), ("png", &png)] {
-        let path = folder.join(format!("{name}.{extension}"));
-        write_atomically(&path, bytes)?;
-        note(&format!("wrote {}", path.display()));
+    let paths = ["svg", "png"].map(|extension| folder.join(format!("{name}.{extension}")));
+    for (path, bytes) in paths.iter().zip([plot.svg.as_bytes(), &png]) {
+        write_atomically(path, bytes)?;
     }
-    Ok(())
+    Ok(paths)
 }
 
 /// The name of a plot's files: its kind, and what it is of where there are several.

@@ -211,7 +211,9 @@ fn draw(
     for (document, (_, _, replays)) in documents.iter().zip(results) {
         let chart = ReplayChart::of_replays(document, &name, replays);
         let of = (documents.len() > 1).then_some([document.accelerator, document.model]);
-        output::save_plot(folder, &output::file_name("replay", of), &plot::replay(&chart)?)?;
+        for path in output::save_plot(folder, &output::file_name("replay", of), &plot::replay(&chart)?)? {
+            output::note(&format!("wrote {}", path.display()));
+        }
     }
     Ok(())
 }

@@ -34,15 +34,21 @@ impl Args {
             .map(|(accelerator, model, points)| document(&study, accelerator, model, points))
             .collect();
         output::documents(&documents, self.format)?;
-        if results.iter().flat_map(|r| &r.2).any(|p| p.feasible) {
-            return Ok(());
-        }
-        let reason = results.iter().flat_map(|r| &r.2).find_map(|p| p.infeasible_reason.as_deref());
-        Err(CliError::Infeasible(format!(
-            "nothing that was asked for can run: {}",
-            reason.unwrap_or("no reason was given")
-        )))
+        nothing_runs(results.iter().flat_map(|r| &r.2)).map_or(Ok(()), Err)
     }
+}
+
+/// The error where not one of the points can run.
+pub(super) fn nothing_runs<'a>(points: impl Iterator<Item = &'a Point>) -> Option<CliError> {
+    let mut first = None;
+    for point in points {
+        if point.feasible {
+            return None;
+        }
+        first = first.or(point.infeasible_reason.as_deref());
+    }
+    let reason = first.unwrap_or("no reason was given");
+    Some(CliError::Infeasible(format!("nothing that was asked for can run: {reason}")))
 }
 
 /// A machine, a model, and the points of the two.

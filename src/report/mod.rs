@@ -19,7 +19,7 @@ pub use json::{JsonExporter, write_json};
 pub use numbers::{bytes, context, duration, si, significant, thousands};
 pub use progress::Progress;
 pub use replay::ReplayDocument;
-pub use table::{TableExporter, TableWriter};
+pub use table::{TableExporter, TableWriter, wrapped};
 
 use crate::step::Point;
 use crate::units::Dtype;

@@ -181,12 +181,10 @@ fn place(point: &Point) -> String {
 }
 
 /// Writes `text` wrapped at spaces to `width`, every line after `indent`; words longer than a line stay whole.
-pub(super) fn wrapped(
-    text: &str,
-    indent: &str,
-    width: Option<u16>,
-    out: &mut dyn io::Write,
-) -> io::Result<()> {
+///
+/// # Errors
+/// The writer's own.
+pub fn wrapped(text: &str, indent: &str, width: Option<u16>, out: &mut dyn io::Write) -> io::Result<()> {
     let limit = width.map_or(usize::MAX, |w| usize::from(w.max(20)));
     let text = printable(text);
     let mut line = indent.to_owned();

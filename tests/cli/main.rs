@@ -1,0 +1,10 @@
+//! The `slimsim` command as users and scripts see it: output, exit codes, messages.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod closed_forms;
+mod plots;
+mod replay;
+mod results;
+mod support;
