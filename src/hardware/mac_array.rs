@@ -200,6 +200,31 @@ impl MacArray {
             }
         }
     }
+
+    /// Cycles that `product` takes at least, in however many pieces along its reduction it is done: arrays share the tiles of the held
+    /// operand without remainder.
+    #[must_use]
+    pub fn least_cycles(&self, product: Product, held: Stationary, dtype: Dtype) -> Cycles {
+        let Self::Systolic { rows, columns, dataflow, macs_per_cycle, .. } = self else {
+            return self.work(product, held, dtype).stream;
+        };
+        let Product { repeats, k, .. } = product;
+        let (m, n) = match held {
+            Stationary::Right => (product.m, product.n),
+            Stationary::Left => (product.n, product.m),
+        };
+        let (tiles, length) = match dataflow {
+            Dataflow::WeightStationary => (k.div_ceil(*rows) * n.div_ceil(*columns), m.max(*rows)),
+            Dataflow::OutputStationary => (m.div_ceil(*rows) * n.div_ceil(*columns), k),
+        };
+        if product.macs() == 0 {
+            return Cycles(0);
+        }
+        let slots = u128::from(repeats * tiles) * u128::from(length) * u128::from(rows * columns);
+        Cycles(
+            u64::try_from(slots / u128::from(dtype.entry(macs_per_cycle).unwrap_or(1))).unwrap_or(u64::MAX),
+        )
+    }
 }
 
 /// Deals `tiles`, each with `length` rows to stream, to `arrays`: tiles per array, and rows per tile and array.

@@ -57,7 +57,10 @@ fn improve(a: &mut Accelerator, what: &str, dice: &mut Dice) {
         "sram capacity" => c.sram.capacity.iter_mut().for_each(|x| *x = Bytes(more(x.0, dice))),
         "cores" => c.count = more(c.count, dice),
         "shared capacity" => {
-            a.shared_sram.iter_mut().filter_map(|s| s.capacity.as_mut()).for_each(|x| *x = Bytes(more(x.0, dice)));
+            a.shared_sram
+                .iter_mut()
+                .filter_map(|s| s.capacity.as_mut())
+                .for_each(|x| *x = Bytes(more(x.0, dice)));
         }
         "shared bandwidth" => a.shared_sram.iter_mut().for_each(|s| wider(&mut s.bandwidth, dice)),
         "lanes" | "exponentials" => {
@@ -110,32 +113,65 @@ fn explore() {
             if fast > slow {
                 e.1 += 1;
                 let r = fast as f64 / slow as f64 - 1.0;
-                if r > e.2 { (e.2, e.3, e.4) = (r, seed, text); }
+                if r > e.2 {
+                    (e.2, e.3, e.4) = (r, seed, text);
+                }
             }
         };
         for what in BETTER {
             let mut better = a.clone();
             improve(&mut better, what, &mut dice);
-            if better == a { continue; }
+            if better == a {
+                continue;
+            }
             let after = picos(&better, &m, scheme, n, b);
             note(what, before, after, format!("{} {scheme} h{} n{n} b{b} {before} {after}", a.name, m.heads));
         }
         let longer = n + if dice.once_in(2) { 1 } else { dice.log(1, 500) };
-        note("context", picos(&a, &m, scheme, longer, b), before, format!("{} {scheme} h{} n{n}->{longer} b{b}", a.name, m.heads));
+        note(
+            "context",
+            picos(&a, &m, scheme, longer, b),
+            before,
+            format!("{} {scheme} h{} n{n}->{longer} b{b}", a.name, m.heads),
+        );
         let wider = b + if dice.once_in(2) { 1 } else { dice.log(1, 20) };
-        note("batch", picos(&a, &m, scheme, n, wider), before, format!("{} {scheme} h{} n{n} b{b}->{wider}", a.name, m.heads));
+        note(
+            "batch",
+            picos(&a, &m, scheme, n, wider),
+            before,
+            format!("{} {scheme} h{} n{n} b{b}->{wider}", a.name, m.heads),
+        );
     }
-    for (k, v) in bad { eprintln!("{k}: {} cases {} bad worst {:.5} seed {} {}", v.0, v.1, v.2, v.3, v.4); }
+    for (k, v) in bad {
+        eprintln!("{k}: {} cases {} bad worst {:.5} seed {} {}", v.0, v.1, v.2, v.3, v.4);
+    }
 }
 
 fn dump(a: &Accelerator, m: &Model, scheme: &str, n: u64, b: u64) {
-    use crate::attention::*; use crate::workload::*; use crate::step::OperatorTimer;
+    use crate::attention::*;
+    use crate::step::OperatorTimer;
+    use crate::workload::*;
     let s = Scheme::find(scheme).unwrap();
-    let subject = Subject { attention: s.describe(m).unwrap(), model: m.clone(), precision: Precision::default() };
+    let subject =
+        Subject { attention: s.describe(m).unwrap(), model: m.clone(), precision: Precision::default() };
     let mut timer = OperatorTimer::new(crate::mapping::machine::Machine::new(a), None);
     for op in decode(&subject, &Batch::uniform(n, b)) {
         match timer.time(&subject, &op) {
-            Ok(c) => eprintln!("   {:18} {:>14} {:?} {:?}", op.name, c.timeline.time.0, c.timeline.causes.0, c.choice.map(|c| (c.name, c.split, c.plan.cluster, c.plan.head_groups, c.plan.tile, c.plan.slots, c.lookahead))),
+            Ok(c) => eprintln!(
+                "   {:18} {:>14} {:?} {:?}",
+                op.name,
+                c.timeline.time.0,
+                c.timeline.causes.0,
+                c.choice.map(|c| (
+                    c.name,
+                    c.split,
+                    c.plan.cluster,
+                    c.plan.head_groups,
+                    c.plan.tile,
+                    c.plan.slots,
+                    c.lookahead
+                ))
+            ),
             Err(e) => eprintln!("   {} {e}", op.name),
         }
     }
@@ -151,16 +187,31 @@ fn debug() {
         let (a, m) = (accelerator(&mut dice), network(&mut dice));
         let scheme = scheme(&mut dice, &m);
         let (n, b) = context_and_batch(&mut dice);
-        eprintln!("### {seed} {scheme} n{n} b{b} h{} dk{} win{:?} {a:?}", m.heads, m.head_dim, m.sliding_window);
+        eprintln!(
+            "### {seed} {scheme} n{n} b{b} h{} dk{} win{:?} {a:?}",
+            m.heads, m.head_dim, m.sliding_window
+        );
         dump(&a, &m, scheme, n, b);
         for what in BETTER {
             let mut better = a.clone();
             improve(&mut better, what, &mut dice);
-            if what == only { eprintln!(" {what} -> cores {} hbm {:?} shared {:?}", better.cores.count, better.hbm, better.shared_sram); dump(&better, &m, scheme, n, b); }
+            if what == only {
+                eprintln!(
+                    " {what} -> cores {} hbm {:?} shared {:?}",
+                    better.cores.count, better.hbm, better.shared_sram
+                );
+                dump(&better, &m, scheme, n, b);
+            }
         }
         let longer = n + if dice.once_in(2) { 1 } else { dice.log(1, 500) };
-        if only == "context" { eprintln!(" context {longer}"); dump(&a, &m, scheme, longer, b); }
+        if only == "context" {
+            eprintln!(" context {longer}");
+            dump(&a, &m, scheme, longer, b);
+        }
         let wider = b + if dice.once_in(2) { 1 } else { dice.log(1, 20) };
-        if only == "batch" { eprintln!(" batch {wider}"); dump(&a, &m, scheme, n, wider); }
+        if only == "batch" {
+            eprintln!(" batch {wider}");
+            dump(&a, &m, scheme, n, wider);
+        }
     }
 }
