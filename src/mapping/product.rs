@@ -375,7 +375,7 @@ impl Plan {
             exchange: exchange_memory,
             shared: shared.total() + exchange_shared,
             local: (self.tile_local * whole + tail_local) * items,
-            mac_slots: (self.tile_slots * whole + tail_slots) * items,
+            mac_slots: self.tile_slots.saturating_mul(whole).saturating_add(tail_slots).saturating_mul(items),
         };
         let program = Program {
             latency: if shape.prefetched { Femtos::ZERO } else { machine.latency },
