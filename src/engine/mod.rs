@@ -35,7 +35,8 @@ impl Timeline {
     /// Takes away `time` that was charged to `cause`.
     pub fn shorten(&mut self, cause: Cause, time: Femtos) {
         self.time = self.time - time;
-        self.causes.0[cause as usize] -= time.0;
+        let part = &mut self.causes.0[cause as usize];
+        *part = part.saturating_sub(time.0);
     }
 }
 

@@ -44,7 +44,7 @@ impl Moment for Instant {
 
     #[inline]
     fn then(&self, _: Cause, time: Femtos) -> Self {
-        Self(self.0 + time.0)
+        Self(self.0.saturating_add(time.0))
     }
 
     fn since(&self, earlier: &Self) -> Self {
@@ -52,7 +52,7 @@ impl Moment for Instant {
     }
 
     fn advance(&mut self, delta: &Self, times: u64) {
-        self.0 = self.0.wrapping_add(delta.0.wrapping_mul(times));
+        self.0 = self.0.saturating_add(delta.0.saturating_mul(times));
     }
 
     fn path(&self) -> Causes {
@@ -60,7 +60,8 @@ impl Moment for Instant {
     }
 }
 
-/// A point in time with the path that led to it: the critical path from the program's start, by cause; sums to `at`.
+/// A point in time with the path that led to it: the critical path from the program's start, by cause; sums to `at`, unless that
+/// has reached the largest time, which no result may hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Stamp {
     at: u64,
@@ -78,8 +79,9 @@ impl Moment for Stamp {
     #[inline]
     fn then(&self, cause: Cause, time: Femtos) -> Self {
         let mut next = *self;
-        next.at += time.0;
-        next.path.0[cause as usize] += time.0;
+        next.at = next.at.saturating_add(time.0);
+        let part = &mut next.path.0[cause as usize];
+        *part = part.wrapping_add(time.0);
         next
     }
 
@@ -92,7 +94,7 @@ impl Moment for Stamp {
     }
 
     fn advance(&mut self, delta: &Self, times: u64) {
-        self.at = self.at.wrapping_add(delta.at.wrapping_mul(times));
+        self.at = self.at.saturating_add(delta.at.saturating_mul(times));
         for (a, d) in self.path.0.iter_mut().zip(delta.path.0) {
             *a = a.wrapping_add(d.wrapping_mul(times));
         }

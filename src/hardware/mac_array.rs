@@ -84,7 +84,7 @@ impl Product {
     /// Multiply–accumulates without padding.
     #[must_use]
     pub const fn macs(&self) -> u64 {
-        self.repeats * self.m * self.k * self.n
+        times([self.repeats, self.m, self.k, self.n])
     }
 }
 
@@ -159,7 +159,7 @@ impl MacArray {
             Self::Ideal => ArrayWork { mac_slots: product.macs(), ..ArrayWork::default() },
             Self::DotProduct { m: gm, n: gn, k: gk, latency, macs_per_cycle } => {
                 // The held operand lies on m: tokens or weights on the wide side, queries on the narrow one.
-                let padded = repeats * round_up(n, *gm) * round_up(k, *gk) * round_up(m, *gn);
+                let padded = times([repeats, round_up(n, *gm), round_up(k, *gk), round_up(m, *gn)]);
                 let rate = dtype.entry(macs_per_cycle).unwrap_or(1);
                 ArrayWork {
                     stream: Cycles(padded.div_ceil(rate)),
@@ -172,34 +172,69 @@ impl MacArray {
                 let native = rows * columns * count;
                 let rate = dtype.entry(macs_per_cycle).unwrap_or(1);
                 // Narrow operands run `rate / native` times faster through the same array.
-                let scale =
-                    |cycles: u64| Cycles((cycles as u128 * native as u128).div_ceil(rate as u128) as u64);
+                let scale = |cycles: u64| {
+                    let scaled = (u128::from(cycles) * u128::from(native)).div_ceil(u128::from(rate));
+                    Cycles(u64::try_from(scaled).unwrap_or(u64::MAX))
+                };
                 let fill = Cycles(rows + columns);
                 match dataflow {
                     Dataflow::WeightStationary => {
-                        let tiles = repeats * k.div_ceil(*rows) * n.div_ceil(*columns);
+                        let tiles = times([repeats, k.div_ceil(*rows), n.div_ceil(*columns), 1]);
                         let (per_array, stream_rows) = share(tiles, m, *count);
                         ArrayWork {
-                            stream: scale(per_array * stream_rows),
-                            preload: scale(per_array * rows),
+                            stream: scale(per_array.saturating_mul(stream_rows)),
+                            preload: scale(per_array.saturating_mul(*rows)),
                             fill,
-                            mac_slots: tiles * rows * columns * m,
+                            mac_slots: times([tiles, *rows, *columns, m]),
                         }
                     }
                     Dataflow::OutputStationary => {
-                        let tiles = repeats * m.div_ceil(*rows) * n.div_ceil(*columns);
+                        let tiles = times([repeats, m.div_ceil(*rows), n.div_ceil(*columns), 1]);
                         let (per_array, depth) = share(tiles, k, *count);
                         ArrayWork {
-                            stream: scale(per_array * depth),
+                            stream: scale(per_array.saturating_mul(depth)),
                             preload: Cycles(0),
                             fill,
-                            mac_slots: tiles * rows * columns * k,
+                            mac_slots: times([tiles, *rows, *columns, k]),
                         }
                     }
                 }
             }
         }
     }
+
+    /// Cycles that `product` takes at least, in however many pieces along its reduction it is done: arrays share the tiles of the held
+    /// operand without remainder.
+    #[must_use]
+    pub fn least_cycles(&self, product: Product, held: Stationary, dtype: Dtype) -> Cycles {
+        let Self::Systolic { rows, columns, dataflow, macs_per_cycle, .. } = self else {
+            return self.work(product, held, dtype).stream;
+        };
+        let Product { repeats, k, .. } = product;
+        let (m, n) = match held {
+            Stationary::Right => (product.m, product.n),
+            Stationary::Left => (product.n, product.m),
+        };
+        let (tiles, length) = match dataflow {
+            Dataflow::WeightStationary => {
+                (k.div_ceil(*rows).saturating_mul(n.div_ceil(*columns)), m.max(*rows))
+            }
+            Dataflow::OutputStationary => (m.div_ceil(*rows).saturating_mul(n.div_ceil(*columns)), k),
+        };
+        if product.macs() == 0 {
+            return Cycles(0);
+        }
+        let slots = u128::from(times([repeats, tiles, length, 1])) * u128::from(rows * columns);
+        Cycles(
+            u64::try_from(slots / u128::from(dtype.entry(macs_per_cycle).unwrap_or(1))).unwrap_or(u64::MAX),
+        )
+    }
+}
+
+/// A product of counts; the largest where it does not fit.
+const fn times(factors: [u64; 4]) -> u64 {
+    let [a, b, c, d] = factors;
+    a.saturating_mul(b).saturating_mul(c).saturating_mul(d)
 }
 
 /// Deals `tiles`, each with `length` rows to stream, to `arrays`: tiles per array, and rows per tile and array.

@@ -69,7 +69,7 @@ impl Causes {
     /// Sum over all causes.
     #[must_use]
     pub fn total(&self) -> Femtos {
-        Femtos(self.0.iter().sum())
+        self.0.iter().map(|&part| Femtos(part)).sum()
     }
 
     /// The largest cause; the first of equals.
@@ -88,7 +88,7 @@ impl Causes {
 impl std::ops::AddAssign for Causes {
     fn add_assign(&mut self, other: Self) {
         for (a, b) in self.0.iter_mut().zip(other.0) {
-            *a += b;
+            *a = a.saturating_add(b);
         }
     }
 }

@@ -178,21 +178,16 @@ pub fn outlines(machine: &Machine, shape: &Shape) -> Vec<Outline> {
 }
 
 impl Outline {
-    /// The array's busy time were each item one tile, or the time of all bytes and wave starts.
+    /// The array's least busy time, or the time of all bytes and wave starts.
     fn lower_bound(&self, machine: &Machine, shape: &Shape) -> Femtos {
         let product = shape.product;
         let n = self.columns.min(product.n);
         let item =
             Product { repeats: self.columns.div_ceil(n), m: self.rows, k: product.k.div_ceil(self.split), n };
-        let work = machine.array(item, self.held, shape.dtype);
-        let one = machine.spec.clock.time(work.stream.max(work.preload));
+        let busy = machine.spec.cores.mac_array.least_cycles(item, self.held, shape.dtype);
         let items = shape.all_columns().div_ceil(self.columns) * product.m.div_ceil(self.rows) * self.split;
         let waves = items.div_ceil(machine.cores());
-        let compute = if work.stream.0 + work.preload.0 == 0 {
-            Femtos::ZERO
-        } else {
-            Femtos(one.0.saturating_mul(waves))
-        };
+        let compute = if busy.0 == 0 { Femtos::ZERO } else { machine.spec.clock.time(busy) * waves };
         let moved =
             machine.memory_time(shape.weights + shape.input_from_memory) + machine.work_item() * waves;
         machine.launch() + moved.max(machine.work_item() + compute)
@@ -380,7 +375,7 @@ impl Plan {
             exchange: exchange_memory,
             shared: shared.total() + exchange_shared,
             local: (self.tile_local * whole + tail_local) * items,
-            mac_slots: (self.tile_slots * whole + tail_slots) * items,
+            mac_slots: self.tile_slots.saturating_mul(whole).saturating_add(tail_slots).saturating_mul(items),
         };
         let program = Program {
             latency: if shape.prefetched { Femtos::ZERO } else { machine.latency },

@@ -88,6 +88,12 @@ impl OperatorTimer {
         let vector = self.machine.vector_time_all(epilogue.total().0, 0);
         cost.timeline += Timeline::of(Cause::Vector, vector);
         cost.vector += epilogue;
+        if cost.timeline.time.0 >= u64::MAX / 4 {
+            return Err(format!(
+                "{} would take more than an hour: beyond what the simulator times",
+                operator.name
+            ));
+        }
         cost.joules = self.joules(&cost, dtype);
         Ok(cost)
     }
@@ -262,7 +268,7 @@ impl OperatorTimer {
             vector: VectorWork {
                 softmax: crate::units::VectorOps(scores * (crate::workload::SOFTMAX_OPS_PER_SCORE + 1)),
                 rotary: crate::units::VectorOps(
-                    work.groups * work.rotated * work.batch.tokens() * rotate_ops,
+                    (work.groups * work.rotated * work.batch.tokens()).saturating_mul(rotate_ops),
                 ),
                 other: crate::units::VectorOps(0),
             },

@@ -309,12 +309,12 @@ fn two_pass(machine: &Machine, two: &TwoPass, (scores, values): &(Choice, Choice
     for pass in [scores, values] {
         timeline.time += pass.timeline.time * two.chunks;
         for (sum, part) in timeline.causes.0.iter_mut().zip(pass.timeline.causes.0) {
-            *sum += part * two.chunks;
+            *sum = sum.saturating_add(part.saturating_mul(two.chunks));
         }
         spent.reread += pass.spent.reread * two.chunks;
         spent.shared += pass.spent.shared * two.chunks;
         spent.local += pass.spent.local * two.chunks;
-        spent.mac_slots += pass.spent.mac_slots * two.chunks;
+        spent.mac_slots = spent.mac_slots.saturating_add(pass.spent.mac_slots.saturating_mul(two.chunks));
     }
     timeline += Timeline { time: between.total(), causes: between };
     if two.memory_reads > 1 {

@@ -154,7 +154,7 @@ impl Simulator {
     /// # Errors
     /// In words, why it cannot run.
     pub fn prefill(&mut self, tokens: u64) -> Result<StepCost, String> {
-        self.guard(&Batch::uniform(tokens, 1))?;
+        self.guard_prompt(tokens)?;
         let ops = workload::prefill(&self.subject, tokens);
         self.run(&ops)
     }
@@ -171,12 +171,23 @@ impl Simulator {
             step.shared += cost.shared * op.repeat;
             step.local += cost.local * op.repeat;
             step.flops += cost.flops * op.repeat;
-            step.mac_slots += cost.mac_slots * op.repeat;
+            step.mac_slots = step.mac_slots.saturating_add(cost.mac_slots.saturating_mul(op.repeat));
             step.vector += cost.vector * op.repeat;
             step.joules = step.joules.zip(cost.joules).map(|(sum, j)| sum + j * op.repeat as f64);
             if let Some(choice) = cost.choice {
                 step.attention = Some((choice, cost.timeline));
             }
+        }
+        let counts = [
+            step.traffic.total().0,
+            step.shared.0,
+            step.local.0,
+            step.flops.total().0,
+            step.mac_slots,
+            step.vector.total().0,
+        ];
+        if counts.contains(&u64::MAX) {
+            return Err("the step counts more than 2^64 bytes or operations".to_owned());
         }
         let picos = femtos.div_ceil(u128::from(Femtos::PER_PICO));
         step.time = Picos(u64::try_from(picos).map_err(|_| "the step takes more than 213 days".to_owned())?);
@@ -212,6 +223,26 @@ impl Simulator {
             return Err(
                 "a single step would take more than ten minutes: beyond what the simulator times".to_owned()
             );
+        }
+        Ok(())
+    }
+
+    /// The same for a prompt, whose attention grows with the square of its length.
+    fn guard_prompt(&self, tokens: u64) -> Result<(), String> {
+        self.guard(&Batch::uniform(tokens, 1))?;
+        let model = &self.subject.model;
+        let (n, layers) = (u128::from(tokens), u128::from(model.layers));
+        let attended = n * u128::from(self.subject.attended(tokens));
+        let attention = attended.saturating_mul(u128::from(model.query_width()) * layers * 4);
+        let dense = n.saturating_mul(u128::from(self.weights.0) * 4);
+        let work = attention.saturating_add(dense);
+        let dtype = self.subject.precision.weights;
+        let seconds =
+            self.accelerator().peak_macs_per_second(dtype).map_or(0.0, |p| work as f64 / (4.0 * p as f64));
+        if work > Limits::COUNT || seconds > Limits::SECONDS {
+            return Err(format!(
+                "a prompt of {tokens} tokens is beyond what the simulator times in one piece"
+            ));
         }
         Ok(())
     }

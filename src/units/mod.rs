@@ -1,6 +1,6 @@
 //! Typed quantities: bytes, FLOPs, cycles, time and rates, and the text forms users write them in.
 //!
-//! Every quantity is an unsigned integer. Only operations that mean something are defined: bytes add to bytes,
+//! Every quantity is an unsigned integer that saturates. Only operations that mean something are defined: bytes add to bytes,
 //! and become time only through a rate. Formatting for people lives in [`mod@format`], parsing in [`parse`].
 
 mod dtype;
@@ -15,7 +15,8 @@ pub use time::{Femtos, Picos};
 
 use serde::{Deserialize, Serialize};
 
-/// Defines an additive integer quantity.
+/// Defines an additive integer quantity. Sums and multiples saturate: what reaches the largest value is beyond what can be
+/// counted, and is refused where results are made, never wrapped into a plausible number.
 macro_rules! quantity {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
@@ -51,13 +52,13 @@ macro_rules! quantity {
         impl std::ops::Add for $name {
             type Output = Self;
             fn add(self, other: Self) -> Self {
-                Self(self.0 + other.0)
+                Self(self.0.saturating_add(other.0))
             }
         }
 
         impl std::ops::AddAssign for $name {
             fn add_assign(&mut self, other: Self) {
-                self.0 += other.0;
+                self.0 = self.0.saturating_add(other.0);
             }
         }
 
@@ -71,7 +72,7 @@ macro_rules! quantity {
         impl std::ops::Mul<u64> for $name {
             type Output = Self;
             fn mul(self, count: u64) -> Self {
-                Self(self.0 * count)
+                Self(self.0.saturating_mul(count))
             }
         }
 

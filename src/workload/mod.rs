@@ -185,7 +185,7 @@ impl VectorWorkItems {
     pub const fn work(&self, rotate_ops: u64) -> VectorWork {
         VectorWork {
             softmax: VectorOps(0),
-            rotary: VectorOps(self.rotated * rotate_ops),
+            rotary: VectorOps(self.rotated.saturating_mul(rotate_ops)),
             other: VectorOps(self.other),
         }
     }

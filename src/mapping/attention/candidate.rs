@@ -185,7 +185,7 @@ impl Candidate<'_> {
                 let lanes = s.moved.tokens.div_ceil(s.moved.over * s.tile_tokens);
                 let cores = lanes * plan.cluster * s.tiles * wave.repeat;
                 spent.local += cost.local * cores;
-                spent.mac_slots += cost.mac_slots * cores;
+                spent.mac_slots = spent.mac_slots.saturating_add(cost.mac_slots.saturating_mul(cores));
             }
             waves.push(Wave { runs, repeat: wave.repeat, start: machine.work_item() * wave.starts });
         }

@@ -37,7 +37,8 @@ impl TileCost {
 
         let here = plan.head_groups * plan.cluster;
         let rotated = (shape.rotated * tokens).div_ceil(here);
-        let rotate = machine.vector_time(rotated * machine.spec.cores.vector_unit.rotate_ops(), 0);
+        let rotate =
+            machine.vector_time(rotated.saturating_mul(machine.spec.cores.vector_unit.rotate_ops()), 0);
         let heads = plan.heads_here(shape) * shape.queries;
         let score_count = (heads * tokens).div_ceil(plan.cluster);
         let softmax = machine.vector_time(score_count * SOFTMAX_OPS_PER_SCORE, score_count);
@@ -74,7 +75,7 @@ impl TileCost {
             },
             busiest,
             chain,
-            mac_slots: scores.mac_slots + values.mac_slots,
+            mac_slots: scores.mac_slots.saturating_add(values.mac_slots),
             local,
         }
     }

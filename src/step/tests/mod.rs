@@ -1,6 +1,11 @@
-//! Ladder of tests: closed forms, machines checked by hand, properties over random machines.
+//! Ladder of tests: closed forms, machines checked by hand, properties over random machines, candidates by brute force.
 
+mod brute_force;
 mod closed_forms;
 mod fixtures;
+mod limits;
 mod machines;
+mod monotone;
+mod physics;
 mod properties;
+mod wild;

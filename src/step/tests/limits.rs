@@ -1,0 +1,197 @@
+//! Whatever the configuration accepts gets an answer: a time, or a reason why there is none. Never a panic.
+
+use super::fixtures::model;
+use super::wild::{Dice, accelerator, cases, first_seed, made_up};
+use crate::attention::{ALL, Precision};
+use crate::config::limits;
+use crate::hardware::Accelerator;
+use crate::hardware::mac_array::{Dataflow, MacArray};
+use crate::hardware::sram::{OnChipBandwidth, Sram};
+use crate::hardware::vector_unit::VectorUnit;
+use crate::model::{Model, Norm, Position};
+use crate::step::Simulator;
+use crate::units::{Bandwidth, Bytes, Dtype, Hertz, Picos};
+use crate::workload::Batch;
+
+/// Anything that the limits of the configuration allow.
+fn extreme(dice: &mut Dice) -> Accelerator {
+    let mut a = if dice.once_in(2) { made_up(dice) } else { accelerator(dice) };
+    let size = |d: &mut Dice, high: u64| match d.range(0, 3) {
+        0 => 1,
+        1 => high,
+        _ => d.log(1, high),
+    };
+    let on_chip = |d: &mut Dice| match d.range(0, 2) {
+        0 => OnChipBandwidth::PerCycle(size(d, limits::MAX_PER_CYCLE)),
+        1 => OnChipBandwidth::PerSecond(Bandwidth(size(d, limits::MAX_BANDWIDTH))),
+        _ => OnChipBandwidth::Ideal,
+    };
+    let time = |d: &mut Dice| {
+        Picos(match d.range(0, 2) {
+            0 => 0,
+            1 => limits::MAX_TIME,
+            _ => d.log(1, limits::MAX_TIME),
+        })
+    };
+    for _ in 0..dice.range(1, 6) {
+        match dice.range(0, 14) {
+            0 => a.clock = Hertz(size(dice, limits::MAX_CLOCK)),
+            1 => a.cores.count = size(dice, limits::MAX_CORES),
+            2 => {
+                a.cores.mac_array = MacArray::Systolic {
+                    rows: size(dice, limits::MAX_ARRAY),
+                    columns: size(dice, limits::MAX_ARRAY),
+                    count: size(dice, limits::MAX_ARRAY),
+                    dataflow: dice.pick(&[Dataflow::WeightStationary, Dataflow::OutputStationary]),
+                    macs_per_cycle: vec![(Dtype::Fp32, size(dice, limits::MAX_RATE))],
+                }
+            }
+            3 => {
+                a.cores.mac_array = MacArray::DotProduct {
+                    m: size(dice, limits::MAX_ARRAY),
+                    n: size(dice, limits::MAX_ARRAY),
+                    k: size(dice, limits::MAX_ARRAY),
+                    latency: size(dice, limits::MAX_CYCLES),
+                    macs_per_cycle: vec![(Dtype::Fp32, size(dice, limits::MAX_RATE))],
+                }
+            }
+            4 => {
+                a.cores.vector_unit = VectorUnit::Lanes {
+                    lanes: size(dice, limits::MAX_RATE),
+                    exp_per_cycle: size(dice, limits::MAX_RATE),
+                    rotate_ops: size(dice, limits::MAX_RATE),
+                }
+            }
+            5 => {
+                a.cores.sram = Sram {
+                    capacity: Some(Bytes(size(dice, limits::MAX_BYTES))),
+                    bandwidth: on_chip(dice),
+                    banks: Some(size(dice, limits::MAX_BANKS)),
+                }
+            }
+            6 => a.cores.accumulators = Some(Bytes(size(dice, limits::MAX_BYTES))),
+            7 => a.cores.bytes_in_flight = Some(Bytes(size(dice, limits::MAX_BYTES))),
+            8 => a.cores.cluster.iter_mut().for_each(|c| {
+                c.max_size = size(dice, limits::MAX_CORES);
+                c.bandwidth = on_chip(dice);
+                c.barrier = time(dice);
+            }),
+            9 => {
+                a.shared_sram = Some(Sram {
+                    capacity: Some(Bytes(size(dice, limits::MAX_BYTES))),
+                    bandwidth: on_chip(dice),
+                    banks: None,
+                })
+            }
+            10 => a.hbm.iter_mut().for_each(|h| {
+                h.bandwidth = Bandwidth(size(dice, limits::MAX_BANDWIDTH));
+                h.latency = time(dice);
+            }),
+            11 => a.overheads.launch = time(dice),
+            12 => a.overheads.work_item = time(dice),
+            13 => a.overheads.barrier = time(dice),
+            _ => a.hbm.iter_mut().for_each(|h| h.capacity = Some(Bytes(size(dice, limits::MAX_BYTES)))),
+        }
+    }
+    a
+}
+
+fn extreme_model(dice: &mut Dice) -> Model {
+    loop {
+        let heads = match dice.range(0, 3) {
+            0 => 1,
+            1 => limits::MAX_HEADS,
+            _ => dice.log(1, limits::MAX_HEADS),
+        };
+        let head_dim = match dice.range(0, 3) {
+            0 => 1,
+            1 => dice.log(1, limits::MAX_DIMENSION),
+            _ => dice.log(1, 512),
+        };
+        if heads * head_dim > limits::MAX_DIMENSION {
+            continue;
+        }
+        let base = model(heads, head_dim, dice.pick(&[Position::Rope, Position::None, Position::Learned]));
+        let size = |d: &mut Dice, high: u64| match d.range(0, 4) {
+            0 => 1,
+            1 => high,
+            _ => d.log(1, high),
+        };
+        let m = Model {
+            layers: size(dice, limits::MAX_LAYERS),
+            kv_heads: if dice.once_in(3) { 1 } else { heads },
+            d_ffn: size(dice, limits::MAX_DIMENSION),
+            vocab: size(dice, limits::MAX_DIMENSION),
+            max_context: size(dice, limits::MAX_CONTEXT),
+            norm: dice.pick(&[Norm::Rms, Norm::Layer]),
+            norms_per_layer: dice.range(1, 4),
+            sliding_window: dice.once_in(4).then(|| dice.log(1, limits::MAX_CONTEXT)),
+            tied_embeddings: dice.once_in(2),
+            ..base
+        };
+        if limits::parameter_bound(&m) <= u128::from(limits::MAX_PARAMETERS) {
+            return m;
+        }
+    }
+}
+
+#[test]
+fn explore() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    let first = first_seed();
+    let mut seen: std::collections::BTreeMap<String, (u64, u64)> = Default::default();
+    let mut feasible = 0;
+    std::panic::set_hook(Box::new(|i| {
+        LAST.with(|l| {
+            *l.borrow_mut() = format!(
+                "{} {}",
+                i.location().map_or(String::new(), |l| format!("{}:{}", l.file(), l.line())),
+                i
+            )
+        })
+    }));
+    for seed in first..first + cases(300) {
+        let mut dice = Dice::new(seed);
+        let (a, m) = (extreme(&mut dice), extreme_model(&mut dice));
+        let types = Dtype::ALL;
+        let precision = Precision { weights: dice.pick(&types), cache: dice.pick(&types) };
+        let n = match dice.range(0, 3) {
+            0 => 1,
+            1 => limits::MAX_CONTEXT,
+            _ => dice.log(1, limits::MAX_CONTEXT),
+        };
+        let b = match dice.range(0, 3) {
+            0 => 1,
+            1 => limits::MAX_BATCH,
+            _ => dice.log(1, limits::MAX_BATCH),
+        };
+        let prompt = dice.log(1, limits::MAX_CONTEXT);
+        for scheme in ALL {
+            let mut go = |what: &str, f: &mut dyn FnMut(&mut Simulator) -> bool| {
+                let r = catch_unwind(AssertUnwindSafe(|| {
+                    let Ok(mut s) = Simulator::new(&a, &m, scheme, precision, None) else { return };
+                    if f(&mut s) {
+                        feasible += 1;
+                    }
+                }));
+                if r.is_err() {
+                    let text = LAST.with(|l| l.borrow().clone());
+                    let text: String = text.chars().take(200).collect();
+                    let e = seen.entry(format!("{what} {text}")).or_insert((0, seed));
+                    e.0 += 1;
+                }
+            };
+            go("point", &mut |s| s.point(n, b).feasible);
+            go("ragged", &mut |s| s.decode(&Batch::ragged(&[n, n / 2 + 1, 7, 1])).is_ok());
+            if prompt < 1 << 20 {
+                go("prefill", &mut |s| s.prefill(prompt).is_ok());
+            }
+        }
+    }
+    let _ = std::panic::take_hook();
+    eprintln!("feasible {feasible}");
+    for (k, v) in seen {
+        eprintln!("{} times, seed {}: {k}", v.0, v.1);
+    }
+}
+thread_local! { static LAST: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) }; }

@@ -1,0 +1,204 @@
+//! Machines and models from a seed, odd ones among them: presets with a few figures changed, and machines made up whole.
+
+use super::fixtures::*;
+use crate::config::{Overrides, PresetKind, load_accelerator, preset_names};
+use crate::hardware::Accelerator;
+use crate::hardware::hbm::Hbm;
+use crate::hardware::interconnect::Cluster;
+use crate::hardware::mac_array::{Dataflow, MacArray};
+use crate::hardware::sram::{OnChipBandwidth, Sram};
+use crate::hardware::vector_unit::VectorUnit;
+use crate::model::{Model, Norm, Position};
+use crate::units::{Bandwidth, Bytes, Dtype, Hertz, Picos};
+
+/// A small generator of its own: the same cases on every platform.
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// From `low` to `high`, both included.
+    pub(super) fn range(&mut self, low: u64, high: u64) -> u64 {
+        low + self.next() % (high - low + 1)
+    }
+
+    /// From `low` to `high`, all magnitudes alike.
+    pub(super) fn log(&mut self, low: u64, high: u64) -> u64 {
+        let u = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
+        let x = (low as f64).ln() + u * ((high as f64).ln() - (low as f64).ln());
+        (x.exp().round() as u64).clamp(low, high)
+    }
+
+    pub(super) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[(self.next() % of.len() as u64) as usize]
+    }
+
+    /// True once in `n`.
+    pub(super) fn once_in(&mut self, n: u64) -> bool {
+        self.next() % n == 0
+    }
+}
+
+fn array(dice: &mut Dice) -> MacArray {
+    match dice.range(0, 6) {
+        0 => MacArray::Ideal,
+        1..=3 => {
+            let (rows, columns) = (dice.pick(&[8, 16, 96, 128, 256]), dice.pick(&[16, 48, 128, 256]));
+            let count = dice.range(1, 5);
+            MacArray::Systolic {
+                rows,
+                columns,
+                count,
+                dataflow: dice.pick(&[Dataflow::WeightStationary, Dataflow::OutputStationary]),
+                macs_per_cycle: vec![(Dtype::Bf16, rows * columns * count * dice.range(1, 2))],
+            }
+        }
+        _ => MacArray::DotProduct {
+            m: dice.pick(&[1, 16, 64, 320]),
+            n: dice.pick(&[1, 8, 24]),
+            k: dice.pick(&[1, 16, 32, 320]),
+            latency: dice.range(0, 64),
+            macs_per_cycle: vec![(Dtype::Bf16, dice.log(16, 1 << 18))],
+        },
+    }
+}
+
+/// A machine made up whole.
+pub(super) fn made_up(dice: &mut Dice) -> Accelerator {
+    let mut a = gpu();
+    a.clock = Hertz(dice.log(100_000_000, 4_000_000_000));
+    let per_cycle = |dice: &mut Dice, low, high| OnChipBandwidth::PerCycle(dice.log(low, high));
+    let c = &mut a.cores;
+    c.count = if dice.once_in(6) { 1 } else { dice.log(1, 300) };
+    c.mac_array = array(dice);
+    c.accumulators = (!dice.once_in(3)).then(|| Bytes(dice.log(1 << 10, 1 << 22)));
+    let lanes = dice.log(1, 8192);
+    c.vector_unit = if dice.once_in(6) {
+        VectorUnit::Ideal
+    } else {
+        VectorUnit::Lanes { lanes, exp_per_cycle: lanes.div_ceil(8), rotate_ops: 6 }
+    };
+    c.sram = Sram {
+        capacity: (!dice.once_in(6)).then(|| Bytes(dice.log(1 << 14, 1 << 27))),
+        bandwidth: if dice.once_in(6) { OnChipBandwidth::Ideal } else { per_cycle(dice, 16, 1 << 14) },
+        banks: dice.once_in(4).then(|| dice.range(1, 32)),
+    };
+    c.bytes_in_flight = dice.once_in(2).then(|| Bytes(dice.log(1 << 10, 1 << 20)));
+    c.cluster = dice.once_in(2).then(|| Cluster {
+        max_size: dice.range(1, 20),
+        bandwidth: per_cycle(dice, 4, 256),
+        barrier: Picos(dice.log(1, 1_000_000)),
+        multicast: dice.once_in(2),
+    });
+    a.shared_sram = (!dice.once_in(3)).then(|| Sram {
+        capacity: Some(Bytes(dice.log(1 << 16, 1 << 28))),
+        bandwidth: OnChipBandwidth::PerSecond(Bandwidth(dice.log(1 << 33, 1 << 45))),
+        banks: None,
+    });
+    a.hbm = (!dice.once_in(8)).then(|| Hbm {
+        bandwidth: Bandwidth(dice.log(1 << 30, 1 << 43)),
+        capacity: None,
+        latency: Picos(if dice.once_in(4) { 0 } else { dice.log(1_000, 2_000_000) }),
+    });
+    if a.hbm.is_none() && a.cores.sram.capacity.is_none() && dice.once_in(2) {
+        a.shared_sram = None;
+    }
+    let o = &mut a.overheads;
+    let mut some = |high: u64| Picos(if dice.once_in(3) { 0 } else { dice.log(1_000, high) });
+    (o.launch, o.work_item, o.barrier) = (some(3_000_000), some(1_000_000), some(2_000_000));
+    o.prefetch_weights = dice.once_in(2);
+    o.overlap = dice.pick(&[0.0, 0.6, 1.0, 1.0]);
+    a.energy.mac_pj = vec![(Dtype::Fp32, 1.0), (Dtype::Bf16, 0.7)];
+    a
+}
+
+/// A preset, with up to three of its figures changed by up to a factor of sixteen.
+pub(super) fn preset(dice: &mut Dice) -> Accelerator {
+    let names: Vec<&str> = preset_names(PresetKind::Accelerator).collect();
+    let mut a = load_accelerator(dice.pick(&names), &Overrides::default()).expect("presets load");
+    for _ in 0..dice.range(0, 3) {
+        let factor = dice.log(1, 256);
+        let scale = |x: u64| ((u128::from(x) * u128::from(factor)) / 16).clamp(1, 1 << 60) as u64;
+        match dice.range(0, 8) {
+            0 => a.cores.count = scale(a.cores.count),
+            1 => a.cores.sram.capacity = a.cores.sram.capacity.map(|c| Bytes(scale(c.0))),
+            2 => a.cores.accumulators = a.cores.accumulators.map(|c| Bytes(scale(c.0))),
+            3 => a.clock = Hertz(scale(a.clock.0)),
+            4 => {
+                if let Some(h) = &mut a.hbm {
+                    h.bandwidth = Bandwidth(scale(h.bandwidth.0));
+                }
+            }
+            5 => {
+                if let Some(h) = &mut a.hbm {
+                    h.latency = Picos(scale(h.latency.0));
+                }
+            }
+            6 => {
+                if let Some(s) = &mut a.shared_sram {
+                    s.capacity = s.capacity.map(|c| Bytes(scale(c.0)));
+                }
+            }
+            7 => a.overheads.overlap = 0.7,
+            _ => {
+                a.overheads.launch = Picos(0);
+                a.overheads.work_item = Picos(0);
+                a.overheads.barrier = Picos(0);
+            }
+        }
+    }
+    a
+}
+
+/// Either.
+pub(super) fn accelerator(dice: &mut Dice) -> Accelerator {
+    if dice.once_in(2) { preset(dice) } else { made_up(dice) }
+}
+
+/// A small model whose heads are often no power of two.
+pub(super) fn network(dice: &mut Dice) -> Model {
+    let heads = dice.pick(&[1, 2, 3, 4, 5, 8, 12, 16, 20, 25, 32, 40]);
+    let head_dim = dice.pick(&[16, 64, 80, 96, 128]);
+    let position = dice.pick(&[Position::Rope, Position::Rope, Position::None, Position::Learned]);
+    let divisors: Vec<u64> = (1..=heads).filter(|k| heads % k == 0).collect();
+    let kv_heads = if dice.once_in(3) { dice.pick(&divisors) } else { heads };
+    Model {
+        layers: 3,
+        kv_heads,
+        vocab: dice.pick(&[100, 1000, 32000]),
+        rotary_fraction: dice.pick(&[0.25, 1.0]),
+        gated_ffn: dice.once_in(2),
+        norm: if dice.once_in(2) { Norm::Rms } else { Norm::Layer },
+        sliding_window: dice.once_in(5).then(|| dice.log(16, 8192)),
+        ..model(heads, head_dim, position)
+    }
+}
+
+/// A scheme that `model` admits.
+pub(super) fn scheme(dice: &mut Dice, model: &Model) -> &'static str {
+    if model.kv_heads == model.heads {
+        dice.pick(&["kv-cache", "slim-k", "slim-k", "slim-k-recompute"])
+    } else {
+        "kv-cache"
+    }
+}
+
+/// Cases to run: `usual`, or what `SLIMSIM_CASES` says.
+pub(super) fn cases(usual: u64) -> u64 {
+    std::env::var("SLIMSIM_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
+
+/// The first seed: 0, or what `SLIMSIM_SEED` says.
+pub(super) fn first_seed() -> u64 {
+    std::env::var("SLIMSIM_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(0)
+}
