@@ -11,6 +11,8 @@ mod numbers;
 pub mod plot;
 mod progress;
 mod replay;
+mod rows;
+mod sweep;
 mod table;
 
 pub use csv::{CsvExporter, CsvWriter, flatten, point_columns, replay_columns};
@@ -19,6 +21,8 @@ pub use json::{JsonExporter, write_json};
 pub use numbers::{bytes, context, duration, si, significant, thousands};
 pub use progress::Progress;
 pub use replay::ReplayDocument;
+pub use rows::RowLayout;
+pub use sweep::{Drawing, Observer, Piece, Recorder};
 pub use table::{TableExporter, TableWriter};
 
 use crate::step::Point;

@@ -237,6 +237,13 @@ impl Plan {
         all
     }
 
+    /// The combination at these coordinates, the other way round.
+    #[must_use]
+    pub fn index(&self, coordinates: &[usize]) -> u64 {
+        let sizes = self.dimensions.iter().map(|d| d.values.len() as u64);
+        sizes.zip(coordinates).fold(0, |index, (size, &at)| index * size + at as u64)
+    }
+
     /// What a combination is.
     #[must_use]
     pub fn place(&self, index: u64) -> Place {

@@ -8,6 +8,7 @@ mod causes;
 mod frame;
 mod heat;
 mod labels;
+mod lines;
 mod render;
 mod replay;
 mod results;
@@ -18,7 +19,9 @@ mod theme;
 
 pub use causes::{CauseBar, CauseChart, CauseUnit, causes};
 pub use heat::{HeatMap, heat_map};
+pub use lines::{LineChart, lines};
 pub use replay::{ReplayChart, ReplayLine, ReplaySample, replay};
+pub(crate) use results::crossover;
 pub use roofline::{OperatingPoint, RooflineChart, roofline};
 pub use speedup::{SpeedupChart, SpeedupCurve, speedup};
 
