@@ -3,6 +3,8 @@
 //! Everything here asks [`crate::step`] and computes no time of its own.
 
 pub mod crossover;
+pub mod pins;
 mod search;
 
 pub use crossover::{Along, Answer, CrossoverDocument, Question, Verdict};
+pub use search::between;

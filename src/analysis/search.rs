@@ -178,6 +178,15 @@ pub(super) fn fits_to(low: u64, high: u64, mut fits: impl FnMut(u64) -> bool) ->
     Some(good)
 }
 
+/// Between a value that loses and a larger one that wins, a value that wins just behind one that loses.
+pub fn between(mut lost: u64, mut won: u64, mut wins: impl FnMut(u64) -> bool) -> u64 {
+    while won - lost > 1 {
+        let middle = lost + (won - lost) / 2;
+        if wins(middle) { won = middle } else { lost = middle }
+    }
+    won
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ mod crossover;
 mod error;
 mod list;
 pub mod output;
+mod pin;
 mod replay;
 mod run;
 mod schema;
@@ -41,6 +42,8 @@ enum Command {
     Show(show::Args),
     Sweep(sweep::Args),
     Crossover(crossover::Args),
+    Pin(pin::PinArgs),
+    Check(pin::CheckArgs),
     Schema(schema::Args),
 }
 
@@ -53,6 +56,8 @@ impl Command {
             Self::Show(args) => args.execute(),
             Self::Sweep(args) => args.execute(),
             Self::Crossover(args) => args.execute(),
+            Self::Pin(args) => args.execute(),
+            Self::Check(args) => args.execute(),
             Self::Schema(args) => args.execute(),
         }
     }

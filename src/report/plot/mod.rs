@@ -21,7 +21,6 @@ pub use causes::{CauseBar, CauseChart, CauseUnit, causes};
 pub use heat::{HeatMap, heat_map};
 pub use lines::{LineChart, lines};
 pub use replay::{ReplayChart, ReplayLine, ReplaySample, replay};
-pub(crate) use results::crossover;
 pub use roofline::{OperatingPoint, RooflineChart, roofline};
 pub use speedup::{SpeedupChart, SpeedupCurve, speedup};
 

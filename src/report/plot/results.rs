@@ -69,7 +69,7 @@ fn curve(points: &[&Point], scheme: &str, batch: u64) -> SpeedupCurve {
 }
 
 /// Where the speedup reaches 1 for good, by interpolation over the logarithm of the context.
-pub(crate) fn crossover(points: &[(u64, f64)]) -> Option<u64> {
+fn crossover(points: &[(u64, f64)]) -> Option<u64> {
     let last_loss = points.iter().rposition(|&(_, speedup)| speedup < 1.0)?;
     let (&(n0, s0), &(n1, s1)) = (points.get(last_loss)?, points.get(last_loss + 1)?);
     let t = (1.0 - s0) / (s1 - s0);

@@ -1,6 +1,6 @@
 //! Speedup along the context, everything else equal: where each scheme begins to win.
 
-use super::labels;
+use super::{bracket, labels};
 use crate::config::AxisTarget;
 use crate::report::numbers::{context, significant, thousands};
 use crate::sweep::{Place, Plan};
@@ -60,13 +60,14 @@ impl Curves {
             let at = plan.coordinates(index);
             let place = labels::place(plan, &at, others);
             let place = if place.is_empty() { "everywhere".to_owned() } else { place };
-            [place, plan.schemes()[scheme].name.to_owned(), verdict(samples)]
+            let exact = |ends| super::crossing(plan, &plan.place(index), scheme, ends);
+            [place, plan.schemes()[scheme].name.to_owned(), verdict(samples, exact)]
         })
     }
 }
 
-/// What a curve says, between its samples.
-fn verdict(samples: &[(u64, Option<f64>)]) -> String {
+/// What a curve says; `exact` finds the crossing between two samples.
+fn verdict(samples: &[(u64, Option<f64>)], exact: impl FnOnce((u64, u64)) -> u64) -> String {
     let mut points: Vec<(u64, f64)> = samples.iter().filter_map(|&(n, s)| Some((n, s?))).collect();
     points.sort_by_key(|p| p.0);
     points.dedup();
@@ -81,23 +82,16 @@ fn verdict(samples: &[(u64, Option<f64>)]) -> String {
         String::new()
     };
     let best = points.iter().copied().fold(first, |a, b| if b.1 > a.1 { b } else { a });
-    let text = match points.iter().rposition(|p| p.1 <= 1.0) {
-        None => format!("wins throughout, {}", say(best)),
-        Some(at) if at + 1 < points.len() => {
-            let (loses, wins) = (points[at], points[at + 1]);
-            let earlier = points[..at].iter().any(|p| p.1 > 1.0);
-            format!(
-                "wins from between {} and {} on, {}{}",
-                thousands(loses.0),
-                thousands(wins.0),
-                say(best),
-                if earlier { "; wins in part below" } else { "" }
-            )
+    let won = |p: &(u64, f64)| p.1 > 1.0;
+    let text = match bracket(&points) {
+        _ if points.iter().all(won) => format!("wins throughout, {}", say(best)),
+        _ if !points.iter().any(won) => format!("never wins: at best {}", say(best)),
+        None => format!("wins in part, not at the longest: {}", say(best)),
+        Some(ends) => {
+            let earlier = points.iter().take_while(|p| p.0 < ends.0).any(won);
+            let from = thousands(exact(ends));
+            format!("wins from {from} on, {}{}", say(best), if earlier { "; wins in part below" } else { "" })
         }
-        Some(_) if points.iter().any(|p| p.1 > 1.0) => {
-            format!("wins in part, not at the longest: {}", say(best))
-        }
-        Some(_) => format!("never wins: at best {}", say(best)),
     };
     text + &beyond
 }
@@ -110,18 +104,18 @@ mod tests {
     fn verdicts_are_words() {
         let of = |speedups: &[f64]| {
             let samples: Vec<_> = speedups.iter().enumerate().map(|(i, &s)| (1024 << i, Some(s))).collect();
-            verdict(&samples)
+            verdict(&samples, |(_, won)| won - 1)
         };
         assert_eq!(of(&[1.1, 1.3]), "wins throughout, 1.30× at 2k");
         assert_eq!(of(&[0.8, 0.9]), "never wins: at best 0.900× at 2k");
-        assert_eq!(of(&[0.8, 1.0, 1.2, 1.5]), "wins from between 2,048 and 4,096 on, 1.50× at 8k");
+        assert_eq!(of(&[0.8, 1.0, 1.2, 1.5]), "wins from 4,095 on, 1.50× at 8k");
         assert_eq!(of(&[1.2, 0.9]), "wins in part, not at the longest: 1.20× at 1k");
-        assert_eq!(
-            of(&[1.1, 0.9, 1.2]),
-            "wins from between 2,048 and 4,096 on, 1.20× at 4k; wins in part below"
-        );
-        assert_eq!(verdict(&[(9, None)]), "no point where both run");
+        assert_eq!(of(&[1.1, 0.9, 1.2]), "wins from 4,095 on, 1.20× at 4k; wins in part below");
+        assert_eq!(verdict(&[(9, None)], |_| 0), "no point where both run");
         let ends = [(1024, Some(1.2)), (2048, None)];
-        assert_eq!(verdict(&ends), "wins throughout, 1.20× at 1k; beyond 1k one of the two does not run");
+        assert_eq!(
+            verdict(&ends, |_| 0),
+            "wins throughout, 1.20× at 1k; beyond 1k one of the two does not run"
+        );
     }
 }

@@ -12,6 +12,7 @@ mod summary;
 pub use charts::Drawing;
 
 use super::RowLayout;
+use crate::analysis::between;
 use crate::attention::BASELINE;
 use crate::ledger::CyclesByCause;
 use crate::step::Point;
@@ -237,10 +238,20 @@ impl<'p> Recorder<'p> {
     }
 }
 
+/// Of a curve along the context, the last sample that loses and the next one, which wins, if it wins at the end.
+fn bracket(points: &[(u64, f64)]) -> Option<(u64, u64)> {
+    let lost = points.iter().rposition(|p| p.1 <= 1.0)?;
+    Some((points[lost].0, points.get(lost + 1)?.0))
+}
+
+/// The context between these two from which on a scheme wins: simulated, not interpolated.
+fn crossing(plan: &Plan, place: &Place, scheme: usize, (lost, won): (u64, u64)) -> u64 {
+    let Ok(mut comparison) = plan.comparison(&place.setting) else { return won };
+    let mut speedup = |context| comparison.points(context, place.batch).get(scheme)?.speedup;
+    between(lost, won, |context| speedup(context).is_some_and(|s| s > 1.0))
+}
+
 /// Numbers of the dimensions that have more than one value.
 fn varying(dimensions: &[Dimension]) -> impl Iterator<Item = usize> + '_ {
     (0..dimensions.len()).filter(|&i| dimensions[i].values.len() > 1)
 }
-
-#[cfg(test)]
-mod tests;

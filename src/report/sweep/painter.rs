@@ -1,10 +1,10 @@
 //! One chart of a sweep at one combination of the axes that it does not show, from the samples that were kept.
 
 use super::charts::{Chart, Series};
-use super::{Observer, Recorder, Sample, labels};
+use super::{Observer, Recorder, Sample, bracket, crossing, labels};
 use crate::attention::BASELINE;
 use crate::config::{AxisTarget, PlotKind};
-use crate::report::numbers::thousands;
+use crate::report::numbers::{context, thousands};
 use crate::report::plot::{
     self, CauseBar, CauseChart, CauseUnit, HeatMap, LineChart, OperatingPoint, Plot, PlotError,
     RooflineChart, SpeedupChart, SpeedupCurve,
@@ -116,6 +116,11 @@ impl Painter<'_> {
         let varies = |name: &str| self.chart.facets.iter().any(|&i| self.dimension(i).name == name);
         let mut parts: Vec<String> = self.chart.title.iter().cloned().collect();
         parts.push(self.place());
+        let of_context = |&i: &usize| self.dimension(i).target == AxisTarget::Context;
+        let shown = [Some(self.chart.x), self.chart.y, self.series()];
+        if !shown.iter().flatten().chain(&self.chart.facets).any(of_context) {
+            parts.push(format!("context {}", context(place.context)));
+        }
         if batch && !varies("batch") {
             parts.push(format!("batch {}", thousands(place.batch)));
         }
@@ -125,17 +130,18 @@ impl Painter<'_> {
         parts.join("; ")
     }
 
+    /// The dimension that tells lines apart, if one does.
+    fn series(&self) -> Option<usize> {
+        match self.chart.series {
+            Series::Dimension(i) => Some(i),
+            Series::None | Series::Scheme => None,
+        }
+    }
+
     fn title(&self, what: &str) -> String {
         let [machine, model] = self.names();
         // A name that an axis varies would be that of its first value only.
-        let shown = [
-            Some(self.chart.x),
-            self.chart.y,
-            match self.chart.series {
-                Series::Dimension(i) => Some(i),
-                _ => None,
-            },
-        ];
+        let shown = [Some(self.chart.x), self.chart.y, self.series()];
         let varied = |target| shown.iter().flatten().any(|&i| self.dimension(i).target == target);
         let model = if varied(AxisTarget::Model) { String::new() } else { model };
         let machine = if varied(AxisTarget::Accelerator) { String::new() } else { machine };
@@ -192,8 +198,9 @@ impl Painter<'_> {
                     bound.push((context, base.as_f64() / own.as_f64()));
                 }
             }
-            let batch = self.plan().place(self.plan().index(&self.coordinates(fixed))).batch;
-            SpeedupCurve { batch, crossover: plot::crossover(&points), points, bound, infeasible }
+            let place = self.plan().place(self.plan().index(&self.coordinates(fixed)));
+            let crossover = bracket(&points).map(|ends| crossing(self.plan(), &place, scheme, ends));
+            SpeedupCurve { batch: place.batch, crossover, points, bound, infeasible }
         };
         plot::speedup(&SpeedupChart {
             accelerator,

@@ -141,7 +141,7 @@ impl Recorder<'_> {
         }
         let _ = writeln!(
             out,
-            "## From which context on\n\nBetween the samples of this sweep; `slimsim crossover` finds the exact context.\n\n\
+            "## From which context on\n\nBetween two samples of this sweep, the context is simulated to the token.\n\n\
              | where | scheme | verdict |\n|---|---|---|"
         );
         for row in self.curves.rows(self.plan).take(MOST_CURVES) {
