@@ -198,7 +198,7 @@ fn what_is_wrong_is_told_before_anything_is_written() {
     let file = folder.path().join("sweep.toml");
     let base = "[base]\naccelerator = \"h100-sxm\"\nmodel = \"gemma2-9b\"\ncontext = 64\n[sweep]\n";
     let cases = [
-        ("\"model.heads\" = [16, 20]\n", "sweep.toml:6:21: "),
+        ("\"model.heads\" = [16, 20]\n", "sweep.toml:6:22: "),
         ("batch = [1]\n[[plot]]\nkind = \"lines\"\ny = \"secnds\"\n", "no result is called 'secnds'"),
         ("batch = [1]\n[[plot]]\nkind = \"causes\"\nx = \"batch\"\n", "causes plots are drawn over context"),
         ("batch = [1]\n[[plot]]\nkind = \"heatmap\"\n", "a heat map takes two axes"),

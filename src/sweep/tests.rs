@@ -154,7 +154,7 @@ context = 128
     .unwrap_err();
     let SweepError::Config { error, others } = error else { panic!("{error}") };
     let message: String = error.messages().collect();
-    assert!(message.contains(":8:25: "), "points at the 20 in the sweep file: {message}");
+    assert!(message.contains(":8:22: "), "points at the 20 in the sweep file: {message}");
     assert_eq!(others, 1, "28 is no multiple of 8 either");
 }
 
