@@ -29,6 +29,8 @@ pub mod serving;
 
 pub mod sweep;
 
+pub mod analysis;
+
 pub mod report;
 
 pub mod cli;

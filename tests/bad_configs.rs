@@ -18,6 +18,7 @@ fn refusal(folder: &str, path: &str) -> Option<ConfigError> {
         "models" => config::load_model(path, &none).err(),
         "experiments" => config::load_experiment(path).err(),
         "sweeps" => config::load_sweep(path).err(),
+        "pins" => config::load_pins(path).err(),
         "overrides" => {
             // A file of arguments, a line each; `on NAME` says what they are applied to.
             let text = fs::read_to_string(path).expect("the arguments are readable");

@@ -4,6 +4,7 @@ use crate::config::ConfigError;
 use crate::report::ReportError;
 use crate::report::plot::PlotError;
 use crate::step::SetupError;
+use crate::sweep::SweepError;
 use crate::trace::TraceError;
 use std::fmt::Write as _;
 use std::io;
@@ -40,6 +41,9 @@ pub enum CliError {
     /// A trace is wrong.
     #[error(transparent)]
     Trace(#[from] TraceError),
+    /// A sweep is wrong, or its results cannot be written.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
     /// Machine, model and scheme do not go together.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -86,6 +90,7 @@ impl CliError {
             Self::Usage { .. }
             | Self::Config(_)
             | Self::Trace(_)
+            | Self::Sweep(_)
             | Self::Setup(_)
             | Self::Report(_)
             | Self::Plot(PlotError::Empty(_)) => exit::BAD_INPUT,
@@ -105,6 +110,11 @@ impl CliError {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return String::new(),
             // These carry their own `error:` for each thing that is wrong.
             Self::Config(error) => error.render(colour),
+            Self::Sweep(SweepError::Config { error, others }) => {
+                let more = (*others > 0)
+                    .then(|| format!("\n\nnote: {others} more combinations of the axes are wrong"));
+                error.render(colour) + &more.unwrap_or_default()
+            }
             other => format!("error: {}", printable(&other.to_string())),
         };
         text.push('\n');

@@ -3,15 +3,18 @@
 //! The border: nothing is computed here. A command resolves what was asked for, lets the library answer, and hands the
 //! answer to `report`. Results go to stdout, all else to stderr; exit codes are those of [`exit`].
 
+mod crossover;
 mod error;
 mod list;
 pub mod output;
+mod pin;
 mod plot;
 mod replay;
 mod run;
 mod schema;
 mod selectors;
 mod show;
+mod sweep;
 
 pub use error::{CliError, exit};
 pub use selectors::{Selectors, Study};
@@ -39,6 +42,10 @@ enum Command {
     Plot(plot::Args),
     List(list::Args),
     Show(show::Args),
+    Sweep(sweep::Args),
+    Crossover(crossover::Args),
+    Pin(pin::PinArgs),
+    Check(pin::CheckArgs),
     Schema(schema::Args),
 }
 
@@ -50,9 +57,19 @@ impl Command {
             Self::Plot(args) => args.execute(),
             Self::List(args) => args.execute(),
             Self::Show(args) => args.execute(),
+            Self::Sweep(args) => args.execute(),
+            Self::Crossover(args) => args.execute(),
+            Self::Pin(args) => args.execute(),
+            Self::Check(args) => args.execute(),
             Self::Schema(args) => args.execute(),
         }
     }
+}
+
+/// `1 point`, `1,024 points`.
+fn plural(count: u64, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{} {what}{s}", crate::report::thousands(count))
 }
 
 /// Runs the command that the process was started with.

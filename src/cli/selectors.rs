@@ -260,7 +260,7 @@ fn count(text: &str, most: u64) -> Result<u64, String> {
     value.filter(|n| (1..=most).contains(n)).ok_or_else(expected)
 }
 
-fn tokens(text: &str) -> Result<u64, String> {
+pub(super) fn tokens(text: &str) -> Result<u64, String> {
     count(text, MAX_CONTEXT)
 }
 

@@ -7,7 +7,7 @@ use super::diagnostic::{ConfigError, Diagnostic};
 use super::load::{finish, read_file};
 use super::overrides::{Override, Overrides, follow};
 use super::presets::{self, PresetKind};
-use super::raw::RawExperiment;
+use super::raw::{PathTable, RawExperiment};
 use super::reader::{Field, FromNode, Located, Reader};
 use super::scalars::OneOrMany;
 use super::source::Source;
@@ -81,7 +81,7 @@ impl RawExperiment {
         };
         let accelerators = machines_or_models(&self.accelerator, PresetKind::Accelerator);
         let models = machines_or_models(&self.model, PresetKind::Model);
-        let set = self.overrides(source, reader);
+        let set = self.set.value().map_or(Overrides::default(), |table| overrides(table, source, reader));
         let values = |many: &OneOrMany<String>| many.0.iter().map(|one| one.value.clone()).collect();
         Experiment {
             accelerators,
@@ -102,20 +102,20 @@ impl RawExperiment {
             set,
         }
     }
+}
 
-    fn overrides(&self, source: &Arc<Source>, reader: &mut Reader) -> Overrides {
-        let mut set = Overrides::default();
-        let Some(table) = self.set.value() else { return set };
-        for (path, value) in &table.0 {
-            // The reader's place in the file is not part of an override's path.
-            let mut inner = Reader::default();
-            if follow(path, Some(value), &mut inner).is_some() && inner.diagnostics.is_empty() {
-                set.add(Override { path: path.clone(), value: value.clone(), source: Arc::clone(source) });
-            }
-            inner.diagnostics.into_iter().for_each(|d| reader.push(d));
+/// The overrides of a `set` table, those that are sound; what is not has been reported.
+pub(crate) fn overrides(table: &PathTable, source: &Arc<Source>, reader: &mut Reader) -> Overrides {
+    let mut set = Overrides::default();
+    for (path, value) in &table.0 {
+        // The reader's place in the file is not part of an override's path.
+        let mut inner = Reader::default();
+        if follow(path, Some(value), &mut inner).is_some() && inner.diagnostics.is_empty() {
+            set.add(Override { path: path.clone(), value: value.clone(), source: Arc::clone(source) });
         }
-        set
+        inner.diagnostics.into_iter().for_each(|d| reader.push(d));
     }
+    set
 }
 
 /// What a name or a path in a file means: a preset that exists, or a path from the file's folder.

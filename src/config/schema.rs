@@ -2,7 +2,7 @@
 
 use schemars::generate::SchemaSettings;
 
-use super::raw::{RawAccelerator, RawExperiment, RawModel, RawSweep};
+use super::raw::{RawAccelerator, RawExperiment, RawModel, RawPins, RawSweep};
 use super::reader::FromNode;
 
 /// A kind of file.
@@ -16,11 +16,13 @@ pub enum FileKind {
     Experiment,
     /// A sweep.
     Sweep,
+    /// Pinned predictions.
+    Pins,
 }
 
 impl FileKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Accelerator, Self::Model, Self::Experiment, Self::Sweep];
+    pub const ALL: [Self; 5] = [Self::Accelerator, Self::Model, Self::Experiment, Self::Sweep, Self::Pins];
 
     /// The name that users write; the schema is `configs/schema/NAME.schema.json`.
     #[must_use]
@@ -30,6 +32,7 @@ impl FileKind {
             Self::Model => "model",
             Self::Experiment => "experiment",
             Self::Sweep => "sweep",
+            Self::Pins => "pins",
         }
     }
 }
@@ -43,6 +46,7 @@ pub fn schema(kind: FileKind) -> String {
         FileKind::Model => RawModel::schema(&mut generator),
         FileKind::Experiment => RawExperiment::schema(&mut generator),
         FileKind::Sweep => RawSweep::schema(&mut generator),
+        FileKind::Pins => RawPins::schema(&mut generator),
     };
     let mut all = serde_json::Map::new();
     all.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());

@@ -2,7 +2,8 @@
 //!
 //! Columns are fixed in number and order: where a value is `null` in JSON its cells are empty.
 
-use super::{Exporter, PointsDocument, ReplayDocument};
+use super::{Exporter, PointsDocument, ReplayDocument, answer_columns};
+use crate::analysis::CrossoverDocument;
 use crate::ledger::{Capacity, CyclesByCause, FlopCount, Traffic, VectorWork};
 use crate::serving::{ReplayResult, Summary};
 use crate::step::{Bounds, MappingReport, Point, Seconds};
@@ -202,5 +203,9 @@ impl Exporter for CsvExporter {
 
     fn replay(&self, document: &ReplayDocument<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         write_rows(replay_columns(), document.schemes, out)
+    }
+
+    fn crossover(&self, document: &CrossoverDocument, out: &mut dyn io::Write) -> io::Result<()> {
+        write_rows(answer_columns(), &document.answers, out)
     }
 }

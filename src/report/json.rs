@@ -1,6 +1,7 @@
 //! JSON: the whole result, counts as integers.
 
 use super::{Exporter, PointsDocument, ReplayDocument};
+use crate::analysis::CrossoverDocument;
 use serde::Serialize;
 use std::io;
 
@@ -23,6 +24,10 @@ impl Exporter for JsonExporter {
     }
 
     fn replay(&self, document: &ReplayDocument<'_>, out: &mut dyn io::Write) -> io::Result<()> {
+        write_json(document, out)
+    }
+
+    fn crossover(&self, document: &CrossoverDocument, out: &mut dyn io::Write) -> io::Result<()> {
         write_json(document, out)
     }
 }

@@ -4,6 +4,7 @@
 //! display. Text goes to any [`std::io::Write`]; files are written aside and renamed ([`write_atomically`]), so that
 //! a run that fails leaves nothing half-written.
 
+mod crossover;
 mod csv;
 mod files;
 mod json;
@@ -11,16 +12,22 @@ mod numbers;
 pub mod plot;
 mod progress;
 mod replay;
+mod rows;
+mod sweep;
 mod table;
 
+pub use crossover::answer_columns;
 pub use csv::{CsvExporter, CsvWriter, flatten, point_columns, replay_columns};
 pub use files::{ReportError, write_atomically};
 pub use json::{JsonExporter, write_json};
 pub use numbers::{bytes, context, duration, si, significant, thousands};
 pub use progress::Progress;
 pub use replay::ReplayDocument;
+pub use rows::RowLayout;
+pub use sweep::{Drawing, Observer, Piece, Recorder};
 pub use table::{TableExporter, TableWriter, wrapped};
 
+use crate::analysis::CrossoverDocument;
 use crate::step::Point;
 use crate::units::Dtype;
 use serde::Serialize;
@@ -56,6 +63,12 @@ pub trait Exporter {
     /// # Errors
     /// The writer's own.
     fn replay(&self, document: &ReplayDocument<'_>, out: &mut dyn io::Write) -> io::Result<()>;
+
+    /// Writes the result of `crossover`.
+    ///
+    /// # Errors
+    /// The writer's own.
+    fn crossover(&self, document: &CrossoverDocument, out: &mut dyn io::Write) -> io::Result<()>;
 }
 
 /// The formats of `--format`.

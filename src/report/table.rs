@@ -2,6 +2,7 @@
 
 use super::numbers::{bytes, context, duration, significant, thousands};
 use super::{Exporter, PointsDocument, ReplayDocument};
+use crate::analysis::CrossoverDocument;
 use crate::ledger::{Cause, CyclesByCause};
 use crate::step::{MappingReport, Point};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, presets};
@@ -94,6 +95,10 @@ impl Exporter for TableExporter {
 
     fn replay(&self, document: &ReplayDocument<'_>, out: &mut dyn io::Write) -> io::Result<()> {
         document.write_table(self.width, out)
+    }
+
+    fn crossover(&self, document: &CrossoverDocument, out: &mut dyn io::Write) -> io::Result<()> {
+        super::crossover::write_table(document, self.width, out)
     }
 }
 

@@ -20,12 +20,12 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     /// The sweep file, or a machine or a model that it makes, is wrong.
-    #[error("{error}{}", shared_by(*.combinations))]
+    #[error("{error}")]
     Config {
         /// What is wrong, and where.
         error: ConfigError,
         /// How many machines or models are wrong besides the one that is shown.
-        combinations: u64,
+        others: u64,
     },
     /// The sweep asks for what there is not.
     #[error("{0}")]
@@ -43,17 +43,9 @@ pub enum SweepError {
     Write(#[source] std::io::Error),
 }
 
-fn shared_by(combinations: u64) -> String {
-    match combinations {
-        0 => String::new(),
-        1 => "\n\nnote: one more combination of the axes is wrong as well".to_owned(),
-        n => format!("\n\nnote: {n} more combinations of the axes are wrong as well"),
-    }
-}
-
 impl From<ConfigError> for SweepError {
     fn from(error: ConfigError) -> Self {
-        Self::Config { error, combinations: 0 }
+        Self::Config { error, others: 0 }
     }
 }
 

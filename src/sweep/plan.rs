@@ -2,7 +2,9 @@
 
 use super::SweepError;
 use crate::attention::{self, Precision, Scheme};
-use crate::config::{AcceleratorFile, Axis, AxisTarget, AxisValue, ConfigError, ModelFile, Overrides, Sweep};
+use crate::config::{
+    self, AcceleratorFile, Axis, AxisTarget, AxisValue, ConfigError, ModelFile, Overrides, Sweep,
+};
 use crate::hardware::Accelerator;
 use crate::model::Model;
 use crate::step::Comparison;
@@ -185,7 +187,7 @@ impl Plan {
         let first = (0..numbers).into_par_iter().find_map_first(|n| wrong(n).map(|error| (n, error)));
         let Some((at, error)) = first else { return Ok(()) };
         let others = (at + 1..numbers).into_par_iter().filter(|&n| wrong(n).is_some()).count();
-        Err(SweepError::Config { error, combinations: others as u64 })
+        Err(SweepError::Config { error, others: others as u64 })
     }
 
     /// The sweep as it was read.
@@ -235,6 +237,13 @@ impl Plan {
             .collect();
         all.reverse();
         all
+    }
+
+    /// The combination at these coordinates, the other way round.
+    #[must_use]
+    pub fn index(&self, coordinates: &[usize]) -> u64 {
+        let sizes = self.dimensions.iter().map(|d| d.values.len() as u64);
+        sizes.zip(coordinates).fold(0, |index, (size, &at)| index * size + at as u64)
     }
 
     /// What a combination is.
@@ -389,11 +398,7 @@ fn plan_name(name: &str) -> Result<&'static str, String> {
 
 fn unknown(what: &str, name: &str, all: impl Iterator<Item = &'static str>) -> String {
     let all: Vec<&str> = all.collect();
-    let near = all.iter().copied().max_by(|a, b| {
-        let score = |s| strsim::jaro_winkler(s, name);
-        score(a).total_cmp(&score(b))
-    });
-    let near = near.filter(|n| strsim::jaro_winkler(n, name) >= 0.82);
+    let near = config::nearest(name, all.iter().copied());
     let hint = near.map_or(String::new(), |near| format!("; did you mean '{near}'?"));
     format!("unknown {what} '{name}': expected one of {}{hint}", all.join(", "))
 }

@@ -3,8 +3,10 @@
 mod accelerator;
 mod experiment;
 mod model;
+mod pins;
 
 pub(crate) use accelerator::*;
 pub use experiment::PlotKind;
 pub(crate) use experiment::*;
 pub(crate) use model::*;
+pub(crate) use pins::*;

@@ -8,6 +8,7 @@ mod causes;
 mod frame;
 mod heat;
 mod labels;
+mod lines;
 mod render;
 mod replay;
 mod results;
@@ -18,6 +19,7 @@ mod theme;
 
 pub use causes::{CauseBar, CauseChart, CauseUnit, causes};
 pub use heat::{HeatMap, heat_map};
+pub use lines::{LineChart, lines};
 pub use replay::{ReplayChart, ReplayLine, ReplaySample, replay};
 pub use roofline::{OperatingPoint, RooflineChart, roofline};
 pub use speedup::{SpeedupChart, SpeedupCurve, speedup};

@@ -1,0 +1,425 @@
+//! From which context, from which batch, up to how many heads a scheme wins – or never, and why.
+//!
+//! A scheme *wins* where its step takes less time than the baseline's; equal is not won. It wins *from* n where it wins at
+//! every value from n to the end of the range, as far as the samples tell (see `search`): eight an octave, closer near 1, the
+//! crossing itself to the integer. The range ends where either scheme no longer fits the machine.
+//!
+//! Along heads, the model is scaled at constant head dimension: KV heads, d_model and d_ffn in proportion (d_ffn to the nearest
+//! multiple of 64), layers and vocabulary as they are. Such a model exists on paper only; it shows which unit gives out first
+//! when more heads share a kept row.
+
+use super::search::{Of, Sample, Sampler, fits_to};
+use crate::attention::{BASELINE, Precision, Scheme};
+use crate::hardware::Accelerator;
+use crate::ledger::Cause;
+use crate::model::Model;
+use crate::step::{Comparison, Point};
+use crate::units::Dtype;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::fmt::Write as _;
+
+/// Largest batch that is tried.
+pub const MAX_BATCH: u64 = 1024;
+/// Most heads that are tried.
+pub const MAX_HEADS: u64 = 512;
+
+/// What is varied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Along {
+    /// Tokens attended, at a given batch.
+    Context,
+    /// Sequences, at a given context.
+    Batch,
+    /// Heads, at a given context and batch.
+    Heads,
+}
+
+/// What came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It wins at every value of the range.
+    Always,
+    /// It wins from a value on to the end of the range (of heads: from the smallest up to a value).
+    Wins,
+    /// It wins at some values, but not at the end of the range.
+    InPart,
+    /// It wins nowhere.
+    Never,
+    /// One of the two cannot run anywhere in the range.
+    DoesNotRun,
+}
+
+/// The answer to one question.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answer {
+    /// The scheme, against the baseline.
+    pub scheme: String,
+    /// What was varied.
+    pub along: Along,
+    /// Tokens attended, where they were given.
+    pub context: Option<u64>,
+    /// Sequences, where they were given.
+    pub batch: Option<u64>,
+    /// What came out.
+    pub verdict: Verdict,
+    /// Along context and batch: the smallest value from which it wins to the end of the range.
+    pub wins_from: Option<u64>,
+    /// Along heads: the largest value at which it wins.
+    pub wins_to: Option<u64>,
+    /// The smallest value at which it wins, if only there.
+    pub first_win: Option<u64>,
+    /// What `wins_from` (along heads `wins_to`) would be if bandwidth alone counted: compulsory bytes at peak.
+    pub bandwidth_bound: Option<u64>,
+    /// First value of the range.
+    pub range_from: u64,
+    /// Last value at which both run.
+    pub range_to: Option<u64>,
+    /// Last value that was to be tried.
+    pub range_asked: u64,
+    /// Largest value at which the baseline fits the machine.
+    pub baseline_fits_to: Option<u64>,
+    /// Largest value at which the scheme fits.
+    pub scheme_fits_to: Option<u64>,
+    /// Where the speedup is largest.
+    pub best_at: Option<u64>,
+    /// The largest speedup.
+    pub best_speedup: Option<f64>,
+    /// Cause of most of the scheme's attention time there.
+    pub limited_by: Option<String>,
+    /// The answer in words.
+    pub reason: String,
+}
+
+/// Everything that was asked of one machine and one model.
+#[derive(Debug, Clone, Serialize)]
+pub struct CrossoverDocument {
+    /// Version of slimsim that made it.
+    pub slimsim: String,
+    /// Name of the accelerator.
+    pub accelerator: String,
+    /// Name of the model.
+    pub model: String,
+    /// Element type of the weights.
+    pub weight_dtype: Dtype,
+    /// Element type of the cache.
+    pub cache_dtype: Dtype,
+    /// Longest context tried.
+    pub max_context: u64,
+    /// The answers: along context, then batch, then heads.
+    pub answers: Vec<Answer>,
+}
+
+/// What is asked: every scheme but the baseline at every context and batch.
+#[derive(Debug, Clone)]
+pub struct Question<'a> {
+    /// The machine.
+    pub accelerator: &'a Accelerator,
+    /// The model.
+    pub model: &'a Model,
+    /// Schemes; the baseline among them is passed over.
+    pub schemes: &'a [&'static Scheme],
+    /// Element types.
+    pub precision: Precision,
+    /// Plan that is forced.
+    pub plan: Option<&'a str>,
+    /// Contexts at which the batch is varied.
+    pub contexts: &'a [u64],
+    /// Contexts at which heads are varied.
+    pub head_contexts: &'a [u64],
+    /// Batches at which context and heads are varied.
+    pub batches: &'a [u64],
+    /// Longest context to try.
+    pub max_context: u64,
+}
+
+impl Question<'_> {
+    /// Answers everything, on all threads of the pool that it is called in.
+    #[must_use]
+    pub fn answer(&self) -> CrossoverDocument {
+        let mut asked: Vec<(&'static Scheme, Along, Option<u64>, Option<u64>)> = Vec::new();
+        let schemes = || self.schemes.iter().copied().filter(|s| s.name != BASELINE);
+        for scheme in schemes() {
+            asked.extend(self.batches.iter().map(|&b| (scheme, Along::Context, None, Some(b))));
+        }
+        for scheme in schemes() {
+            asked.extend(self.contexts.iter().map(|&n| (scheme, Along::Batch, Some(n), None)));
+        }
+        for scheme in schemes() {
+            for &n in self.head_contexts {
+                asked.extend(self.batches.iter().map(|&b| (scheme, Along::Heads, Some(n), Some(b))));
+            }
+        }
+        let answers = asked
+            .into_par_iter()
+            .map(|(scheme, along, context, batch)| {
+                Search { question: self, scheme, along, context, batch, comparison: None }.answer()
+            })
+            .collect();
+        CrossoverDocument {
+            slimsim: env!("CARGO_PKG_VERSION").to_owned(),
+            accelerator: self.accelerator.name.clone(),
+            model: self.model.name.clone(),
+            weight_dtype: self.precision.weights,
+            cache_dtype: self.precision.cache,
+            max_context: self.max_context,
+            answers,
+        }
+    }
+}
+
+/// `model` with `heads` heads at constant head dimension: KV heads, d_model and d_ffn in proportion, d_ffn to the nearest
+/// multiple of 64.
+#[must_use]
+pub fn with_heads(model: &Model, heads: u64) -> Model {
+    let scale = |value: u64| {
+        let wide = u128::from(value) * u128::from(heads);
+        u64::try_from((wide + u128::from(model.heads) / 2) / u128::from(model.heads)).unwrap_or(u64::MAX)
+    };
+    Model {
+        heads,
+        kv_heads: (heads / model.gqa_group()).max(1),
+        d_model: scale(model.d_model),
+        d_ffn: (scale(model.d_ffn).saturating_add(32) / 64 * 64).max(64),
+        name: format!("{}, {heads} heads", model.name),
+        ..model.clone()
+    }
+}
+
+/// One question being answered.
+struct Search<'a> {
+    question: &'a Question<'a>,
+    scheme: &'static Scheme,
+    along: Along,
+    context: Option<u64>,
+    batch: Option<u64>,
+    /// The simulators, along context and batch.
+    comparison: Option<Comparison>,
+}
+
+impl Search<'_> {
+    fn compare(&self, model: &Model) -> Comparison {
+        let both: [&'static Scheme; 2] = [&crate::attention::ALL[0], self.scheme];
+        let q = self.question;
+        Comparison::new(q.accelerator, model, &both, q.precision, q.plan)
+    }
+
+    /// Baseline and scheme at one value.
+    fn pair(&mut self, at: u64) -> Option<(Point, Point)> {
+        let (context, batch) = match self.along {
+            Along::Context => (at, self.batch?),
+            Along::Batch => (self.context?, at),
+            Along::Heads => (self.context?, self.batch?),
+        };
+        let points = if self.along == Along::Heads {
+            let heads = at * self.unit();
+            self.compare(&with_heads(self.question.model, heads)).points(context, batch)
+        } else {
+            if self.comparison.is_none() {
+                self.comparison = Some(self.compare(self.question.model));
+            }
+            self.comparison.as_mut()?.points(context, batch)
+        };
+        let mut points = points.into_iter();
+        points.next().zip(points.next())
+    }
+
+    /// Heads are counted in groups that share a KV head.
+    fn unit(&self) -> u64 {
+        if self.along == Along::Heads { self.question.model.gqa_group() } else { 1 }
+    }
+
+    fn answer(mut self) -> Answer {
+        let asked = match self.along {
+            Along::Context => self.question.max_context,
+            Along::Batch => MAX_BATCH,
+            Along::Heads => MAX_HEADS.max(2 * self.question.model.heads) / self.unit(),
+        }
+        .max(1);
+        let baseline = fits_to(1, asked, |at| self.pair(at).is_some_and(|(base, _)| base.feasible));
+        let scheme = fits_to(1, asked, |at| self.pair(at).is_some_and(|(_, own)| own.feasible));
+        let unit = self.unit();
+        let mut answer = Answer {
+            scheme: self.scheme.name.to_owned(),
+            along: self.along,
+            context: self.context,
+            batch: self.batch,
+            verdict: Verdict::DoesNotRun,
+            wins_from: None,
+            wins_to: None,
+            first_win: None,
+            bandwidth_bound: None,
+            range_from: unit,
+            range_to: None,
+            range_asked: asked * unit,
+            baseline_fits_to: baseline.map(|n| n * unit),
+            scheme_fits_to: scheme.map(|n| n * unit),
+            best_at: None,
+            best_speedup: None,
+            limited_by: None,
+            reason: String::new(),
+        };
+        let Some(end) = baseline.zip(scheme).map(|(b, s)| b.min(s)) else {
+            answer.reason = self.does_not_run(baseline.is_none());
+            return answer;
+        };
+        answer.range_to = Some(end * unit);
+        self.search(&mut answer, end);
+        let best = answer.best_at.and_then(|at| self.pair(at / unit));
+        let last = self.pair(end);
+        answer.limited_by = best.as_ref().and_then(|(_, own)| Some(own.mapping.as_ref()?.limited_by.clone()));
+        answer.reason = words(&answer, self.question.model.heads, best.as_ref(), last.as_ref());
+        answer
+    }
+
+    fn search(&mut self, answer: &mut Answer, end: u64) {
+        let unit = self.unit();
+        let along = self.along;
+        let evaluate = |at: u64| {
+            let (base, own) = self.pair(at)?;
+            let bound = base.bounds_seconds.zip(own.bounds_seconds).and_then(|(b, o)| {
+                (o.bandwidth.0.0 > 0).then(|| b.bandwidth.0.as_f64() / o.bandwidth.0.as_f64())
+            });
+            Some(Sample { speedup: own.speedup?, bound })
+        };
+        let mut sampler = Sampler::new(1, end, evaluate);
+        for of in [Of::Speedup, Of::Bound] {
+            sampler.refine(of);
+        }
+        let wins_last = sampler.last(Of::Speedup, true);
+        answer.verdict = match wins_last {
+            None => Verdict::Never,
+            Some(_) if sampler.last(Of::Speedup, false).is_none() => Verdict::Always,
+            Some(at) if at == end || along == Along::Heads => Verdict::Wins,
+            Some(_) => Verdict::InPart,
+        };
+        let first = sampler.first(Of::Speedup);
+        if along == Along::Heads {
+            answer.wins_to = wins_last.map(|n| n * unit);
+            answer.bandwidth_bound = sampler.last(Of::Bound, true).map(|n| n * unit);
+        } else {
+            let from = |sampler: &mut Sampler<_>, of| match sampler.last(of, false) {
+                None => sampler.last(of, true).map(|_| 1),
+                Some(lost) => (lost < end).then_some(lost + 1),
+            };
+            answer.wins_from = wins_last.and_then(|_| from(&mut sampler, Of::Speedup));
+            answer.bandwidth_bound = from(&mut sampler, Of::Bound);
+        }
+        answer.first_win = first.map(|n| n * unit).filter(|&n| Some(n) != answer.wins_from);
+        if let Some((at, speedup)) = sampler.best() {
+            (answer.best_at, answer.best_speedup) = (Some(at * unit), Some(speedup));
+        }
+    }
+
+    /// Why there is no range.
+    fn does_not_run(&mut self, baseline: bool) -> String {
+        let name = if baseline { BASELINE } else { self.scheme.name };
+        let why = self
+            .pair(1)
+            .and_then(|(base, own)| if baseline { base.infeasible_reason } else { own.infeasible_reason });
+        let why = why.unwrap_or_else(|| "no reason was given".to_owned());
+        format!("{name} does not run even at the smallest {}: {why}", noun(self.along))
+    }
+}
+
+const fn noun(along: Along) -> &'static str {
+    match along {
+        Along::Context => "context",
+        Along::Batch => "batch",
+        Along::Heads => "number of heads",
+    }
+}
+
+const fn symbol(along: Along) -> &'static str {
+    match along {
+        Along::Context => "n",
+        Along::Batch => "B",
+        Along::Heads => "h",
+    }
+}
+
+/// The answer in words, for a reader who designs hardware.
+fn words(
+    answer: &Answer,
+    heads: u64,
+    best: Option<&(Point, Point)>,
+    last: Option<&(Point, Point)>,
+) -> String {
+    let (scheme, v) = (&answer.scheme, symbol(answer.along));
+    let end = answer.range_to.unwrap_or(answer.range_asked);
+    let mut text = match (answer.verdict, answer.wins_from, answer.wins_to) {
+        (Verdict::Always, ..) => format!("{scheme} wins at every {v} from {} to {end}", answer.range_from),
+        (Verdict::Wins, Some(from), _) => format!("{scheme} wins from {v} = {from} on, to {v} = {end}"),
+        (Verdict::Wins, None, Some(to)) => format!("{scheme} wins up to {v} = {to} (the model has {heads})"),
+        (Verdict::Never, ..) => format!("{scheme} never wins from {v} = {} to {end}", answer.range_from),
+        _ => format!("{scheme} wins at some {v} only, and not at the end of the range, {v} = {end}"),
+    };
+    if let Some(first) = answer.first_win.filter(|_| answer.along != Along::Heads) {
+        let _ = write!(text, "; it first wins at {v} = {first} and loses again");
+    }
+    if let (Some(at), Some(speedup)) = (answer.best_at, answer.best_speedup) {
+        let _ = write!(text, "; at best {speedup:.3}× at {v} = {at}");
+    }
+    let alone = match (answer.bandwidth_bound, answer.along) {
+        (Some(to), Along::Heads) => format!("up to {v} = {to}"),
+        (Some(from), _) => format!("from {v} = {from} on"),
+        (None, _) => "nowhere".to_owned(),
+    };
+    let _ = write!(text, "; if bandwidth alone counted it would win {alone}");
+    text.push_str(&fits(answer, v));
+    // Where it loses, the place that shows why; where it wins, the end of the range.
+    let (shown, at) = match answer.verdict {
+        Verdict::Never => (best, answer.best_at),
+        _ => (last, answer.range_to),
+    };
+    if let (Some((base, own)), Some(at)) = (shown, at) {
+        let _ = write!(text, ". At {v} = {at}: {}", steps(base, own));
+        if let Some(mapping) = &own.mapping {
+            let _ = write!(text, "; {}", mapping.reason);
+        }
+    }
+    text
+}
+
+/// Which of the two no longer fits, and from where.
+fn fits(answer: &Answer, v: &str) -> String {
+    let asked = answer.range_asked;
+    let beyond = |end: Option<u64>| end.filter(|&n| n < asked);
+    match (beyond(answer.baseline_fits_to), beyond(answer.scheme_fits_to)) {
+        (Some(base), None) => {
+            format!(
+                "; {BASELINE} no longer fits beyond {v} = {base}, {} fits to {v} = {asked} at least",
+                answer.scheme
+            )
+        }
+        (Some(base), Some(own)) => {
+            format!("; {BASELINE} no longer fits beyond {v} = {base}, {} beyond {v} = {own}", answer.scheme)
+        }
+        (None, Some(own)) => format!("; {} no longer fits beyond {v} = {own}", answer.scheme),
+        (None, None) => String::new(),
+    }
+}
+
+/// What the two steps spend their time on.
+fn steps(base: &Point, own: &Point) -> String {
+    let spent = |point: &Point| -> String {
+        let Some(causes) = point.cycles_by_cause else { return format!("{} does not run", point.scheme) };
+        let total = causes.total().as_f64().max(1.0);
+        let mut shares: Vec<(Cause, f64)> =
+            Cause::ALL.into_iter().map(|c| (c, 100.0 * causes.get(c).as_f64() / total)).collect();
+        shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let named: Vec<String> = shares
+            .iter()
+            .take(2)
+            .filter(|(_, share)| *share >= 1.0)
+            .map(|(cause, share)| format!("{share:.0} % {}", cause.name()))
+            .collect();
+        format!("{} spends {} of its step", point.scheme, named.join(" and "))
+    };
+    format!("{}, {}", spent(base), spent(own))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! What results mean: from where on a scheme wins, and whether predictions have moved.
+//!
+//! Everything here asks [`crate::step`] and computes no time of its own.
+
+pub mod crossover;
+pub mod pins;
+mod search;
+
+pub use crossover::{Along, Answer, CrossoverDocument, Question, Verdict};
+pub use search::between;

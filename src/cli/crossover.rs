@@ -1,0 +1,93 @@
+//! `slimsim crossover`: from which context and batch, and up to how many heads, a scheme wins – or never, and why.
+
+use super::output::{self, documents};
+use super::{CliError, Selectors, Study};
+use crate::analysis::{Along, Answer, CrossoverDocument, Question, Verdict};
+use crate::attention::BASELINE;
+use crate::config::limits::MAX_CONTEXT;
+use crate::model::Model;
+use crate::report::{Exporter, Format, answer_columns};
+use crate::step::Comparison;
+use std::io;
+
+/// Find from which context and batch, and up to how many heads, a scheme beats the KV-cache
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Experiment file; options replace what it says
+    #[arg(value_name = "EXPERIMENT.toml")]
+    experiment: Option<String>,
+
+    #[command(flatten)]
+    selectors: Selectors,
+
+    /// Longest context to try [default: what the model was made for]
+    #[arg(long, value_name = "N", value_parser = super::selectors::tokens)]
+    max_context: Option<u64>,
+
+    /// Format of the result
+    #[arg(long, value_name = "FORMAT", default_value_t, value_parser = output::format)]
+    format: Format,
+}
+
+impl Args {
+    pub(super) fn execute(self) -> Result<(), CliError> {
+        let study = self.selectors.resolve(self.experiment.as_deref())?;
+        if study.schemes.iter().all(|s| s.name == BASELINE) {
+            let error = CliError::usage(format!(
+                "{BASELINE} is what schemes are compared with: there is nothing to find"
+            ));
+            return Err(error.with_help("--scheme names others, such as slim-k"));
+        }
+        let results = self.selectors.on_threads(|| self.answer(&study))?;
+        documents(&results, self.format)?;
+        // A model on paper that has few heads fits everywhere: that answers nothing of what was asked.
+        let answers = || results.iter().flat_map(|d| &d.answers).filter(|a| a.along != Along::Heads);
+        if answers().any(|a| a.verdict != Verdict::DoesNotRun) {
+            return Ok(());
+        }
+        let reason = answers().next().map_or("there is nothing to compare", |a| &a.reason);
+        Err(CliError::Infeasible(reason.to_owned()))
+    }
+
+    fn answer(&self, study: &Study) -> Result<Vec<CrossoverDocument>, CliError> {
+        let one = |(accelerator, model): (_, &Model)| {
+            let plan = study.plan.as_deref();
+            let comparison = Comparison::new(accelerator, model, &study.schemes, study.precision, plan);
+            if let Some(refusal) = comparison.refusal().filter(|_| study.schemes_named) {
+                return Err(CliError::from(refusal.clone()));
+            }
+            let max_context = self.max_context.unwrap_or(model.max_context).min(MAX_CONTEXT);
+            let contexts = study.contexts_or_grid(model);
+            let longest = [max_context];
+            let question = Question {
+                accelerator,
+                model,
+                schemes: &study.schemes,
+                precision: study.precision,
+                plan,
+                head_contexts: if study.contexts.is_empty() { &longest } else { &study.contexts },
+                contexts: &contexts,
+                batches: &study.batches,
+                max_context,
+            };
+            Ok(question.answer())
+        };
+        study.combinations().map(one).collect()
+    }
+}
+
+impl output::Document for CrossoverDocument {
+    type Row = Answer;
+
+    fn of(&self) -> [&str; 2] {
+        [&self.accelerator, &self.model]
+    }
+
+    fn rows(&self) -> (&'static [String], &[Answer]) {
+        (answer_columns(), &self.answers)
+    }
+
+    fn export(&self, exporter: &dyn Exporter, out: &mut dyn io::Write) -> io::Result<()> {
+        exporter.crossover(self, out)
+    }
+}

@@ -1,0 +1,103 @@
+//! Answers of `crossover` as a table with its words, and as columns.
+
+use super::csv::flatten;
+use super::numbers::{context, significant, thousands};
+use super::table::{TableWriter, wrapped};
+use crate::analysis::{Along, Answer, CrossoverDocument, Verdict};
+use std::io;
+use std::sync::LazyLock;
+
+/// The columns of an answer: every field of [`Answer`].
+#[must_use]
+pub fn answer_columns() -> &'static [String] {
+    static COLUMNS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        // Every optional field present: its only use is to name the columns.
+        let full = Answer {
+            scheme: String::new(),
+            along: Along::Context,
+            context: Some(0),
+            batch: Some(0),
+            verdict: Verdict::Never,
+            wins_from: Some(0),
+            wins_to: Some(0),
+            first_win: Some(0),
+            bandwidth_bound: Some(0),
+            range_from: 0,
+            range_to: Some(0),
+            range_asked: 0,
+            baseline_fits_to: Some(0),
+            scheme_fits_to: Some(0),
+            best_at: Some(0),
+            best_speedup: Some(0.0),
+            limited_by: Some(String::new()),
+            reason: String::new(),
+        };
+        flatten(&full).unwrap_or_default().into_iter().map(|(path, _)| path).collect()
+    });
+    &COLUMNS
+}
+
+/// Writes one table for each thing that was varied, and the answers in words below.
+pub(super) fn write_table(
+    document: &CrossoverDocument,
+    width: Option<u16>,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    let heading = format!(
+        "{} on {} (weights {}, cache {}): where each scheme's decode step is faster than the KV-cache's",
+        document.model, document.accelerator, document.weight_dtype, document.cache_dtype
+    );
+    wrapped(&heading, "", width, out)?;
+    for along in [Along::Context, Along::Batch, Along::Heads] {
+        let answers: Vec<&Answer> = document.answers.iter().filter(|a| a.along == along).collect();
+        if answers.is_empty() {
+            continue;
+        }
+        let (title, wins) = match along {
+            Along::Context => ("\nfrom which context on:", "wins from n"),
+            Along::Batch => ("\nfrom which batch on:", "wins from B"),
+            Along::Heads => (
+                "\nup to how many heads (head dimension constant, d_model and FFN in proportion):",
+                "wins to h",
+            ),
+        };
+        wrapped(title, "", width, out)?;
+        let header = ["scheme", "at", wins, "bandwidth alone", "range", "best", "there limited by"];
+        let mut table = TableWriter::new(&header, 2, width);
+        answers.iter().for_each(|a| table.row(cells(a)));
+        table.write(out)?;
+        for answer in answers {
+            wrapped(&format!("{}: {}", place(answer), answer.reason), "  ", width, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn place(answer: &Answer) -> String {
+    let parts = [
+        answer.context.map(|n| format!("context {}", context(n))),
+        answer.batch.map(|b| format!("batch {}", thousands(b))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn cells(answer: &Answer) -> [String; 7] {
+    let number = |n: Option<u64>| n.map_or_else(|| "–".to_owned(), thousands);
+    let verdict = match answer.verdict {
+        Verdict::Never => "never".to_owned(),
+        Verdict::Always => "always".to_owned(),
+        Verdict::InPart => "in part".to_owned(),
+        Verdict::DoesNotRun => "does not run".to_owned(),
+        Verdict::Wins => number(answer.wins_from.or(answer.wins_to)),
+    };
+    let best = answer.best_speedup.zip(answer.best_at);
+    [
+        answer.scheme.clone(),
+        place(answer),
+        verdict,
+        answer.bandwidth_bound.map_or_else(|| "never".to_owned(), thousands),
+        format!("{} … {}", thousands(answer.range_from), number(answer.range_to)),
+        best.map_or_else(|| "–".to_owned(), |(s, at)| format!("{}× at {}", significant(s, 4), thousands(at))),
+        answer.limited_by.clone().unwrap_or_else(|| "–".to_owned()),
+    ]
+}
