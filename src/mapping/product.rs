@@ -147,10 +147,7 @@ pub fn outlines(machine: &Machine, shape: &Shape) -> Vec<Outline> {
     let cores = machine.cores();
     let columns = shape.all_columns();
     let m = shape.product.m;
-    if cores == 1
-        && machine.spec.cores.sram.capacity.is_none()
-        && matches!(machine.spec.cores.mac_array, MacArray::Ideal)
-    {
+    if cores == 1 && machine.spec.cores.accumulators.is_none() && nothing_on_chip_costs(machine) {
         // One core with nothing to run out of: one item.
         return vec![Outline { bound: Femtos::ZERO, columns, rows: m, split: 1, held: Stationary::Right }];
     }
@@ -203,6 +200,12 @@ impl Outline {
     }
 }
 
+/// Whether a tile costs a core nothing but its load, so that there is nothing for the load to overlap with.
+fn nothing_on_chip_costs(machine: &Machine) -> bool {
+    let cores = &machine.spec.cores;
+    cores.sram.capacity.is_none() && machine.local.is_none() && matches!(cores.mac_array, MacArray::Ideal)
+}
+
 /// The plan with this outline and tiles of about `tile_bytes`, if a tile fits a core.
 fn plan(machine: &Machine, shape: &Shape, outline: Outline, tile_bytes: u64) -> Option<Plan> {
     let Outline { columns, rows, split, held, .. } = outline;
@@ -215,7 +218,7 @@ fn plan(machine: &Machine, shape: &Shape, outline: Outline, tile_bytes: u64) -> 
     let step = machine.spec.cores.mac_array.reduction_step();
     let wanted = round_up(tile_bytes.div_ceil(bytes_per_step), step).min(reduction);
     let (depth, slots) = match machine.spec.cores.sram.capacity {
-        None if machine.latency.0 == 0 => (reduction, MAX_SLOTS),
+        None if machine.latency.0 == 0 && nothing_on_chip_costs(machine) => (reduction, MAX_SLOTS),
         None => (wanted, MAX_SLOTS),
         Some(capacity) => {
             let accumulators = if machine.spec.cores.accumulators.is_none() { 4 * rows * columns } else { 0 };
