@@ -50,21 +50,35 @@ pub(super) fn parts(split: u64, tokens: u64, longest: u64) -> u64 {
     (split * tokens).div_ceil(longest).clamp(1, tokens)
 }
 
-/// Deals the items of `batch` — `per_sequence` independent streams of each sequence, each split into `split` — to `lanes` cores, in
-/// tiles of `tile` tokens.
+/// How each sequence is cut into work items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// Independent streams of a sequence (kept rows of its own, or a group of heads) that items are made of.
+    pub(super) streams: u64,
+    /// Streams that one item walks one after the other; divides `streams`.
+    pub(super) fused: u64,
+    /// Parts of the longest sequence.
+    pub(super) split: u64,
+    /// Tokens in a tile.
+    pub(super) tile: u64,
+}
+
+/// Deals the items of `batch`, each sequence cut by `cut`, to `lanes` cores.
 ///
 /// Equal sequences run in balanced waves: dropping a wave then never costs time, so that more cores are never slower. A ragged batch
 /// is dealt longest first to the least loaded core.
 #[must_use]
-pub(super) fn deal(batch: &Batch, per_sequence: u64, split: u64, lanes: u64, tile: u64) -> Vec<DealtWave> {
+pub(super) fn deal(batch: &Batch, cut: Cut, lanes: u64) -> Vec<DealtWave> {
     match batch.runs() {
-        &[(tokens, count)] => uniform(tokens, count * per_sequence, split, lanes, tile),
-        _ => ragged(batch, per_sequence, split, lanes, tile),
+        &[(tokens, count)] => uniform(tokens, count, cut, lanes),
+        _ => ragged(batch, cut, lanes),
     }
 }
 
-fn uniform(tokens: u64, streams: u64, split: u64, lanes: u64, tile: u64) -> Vec<DealtWave> {
-    let split = split.min(tokens);
+fn uniform(tokens: u64, count: u64, cut: Cut, lanes: u64) -> Vec<DealtWave> {
+    let Cut { fused, tile, .. } = cut;
+    let streams = count * cut.streams / fused;
+    let split = cut.split.min(tokens);
     let items = streams * split;
     let (short, longer) = (tokens / split, streams * (tokens % split));
     let waves = items.div_ceil(lanes);
@@ -78,11 +92,11 @@ fn uniform(tokens: u64, streams: u64, split: u64, lanes: u64, tile: u64) -> Vec<
         let mut stretches = Vec::with_capacity(2);
         if whole > 0 {
             let moved = Share { tokens: active * tile, over: 1 };
-            stretches.push(Stretch { tile_tokens: tile, moved, tiles: whole });
+            stretches.push(Stretch { tile_tokens: tile, moved, tiles: whole * fused });
         }
         if tail > 0 {
             let moved = Share { tokens: active * tail_tokens, over: items };
-            stretches.push(Stretch { tile_tokens: tail, moved, tiles: 1 });
+            stretches.push(Stretch { tile_tokens: tail, moved, tiles: fused });
         }
         DealtWave { stretches, repeat, starts: 1 }
     };
@@ -94,19 +108,20 @@ fn uniform(tokens: u64, streams: u64, split: u64, lanes: u64, tile: u64) -> Vec<
     dealt
 }
 
-fn ragged(batch: &Batch, per_sequence: u64, split: u64, lanes: u64, tile: u64) -> Vec<DealtWave> {
+fn ragged(batch: &Batch, cut: Cut, lanes: u64) -> Vec<DealtWave> {
+    let Cut { streams, fused, split, tile } = cut;
     let longest = batch.longest();
     let mut loads: Vec<(u64, u64)> = vec![(0, lanes)];
     let (mut items, mut padded) = (0u64, 0u64);
     for &(tokens, count) in batch.runs() {
         let parts = parts(split, tokens, longest);
-        let length = round_up(tokens.div_ceil(parts), RAGGED_GRANULE.min(tile));
-        let n = count * per_sequence * parts;
+        let length = fused * round_up(tokens.div_ceil(parts), RAGGED_GRANULE.min(tile));
+        let n = count * (streams / fused) * parts;
         items += n;
         padded += n * length;
         assign(&mut loads, length, n);
     }
-    let real = batch.tokens() * per_sequence;
+    let real = batch.tokens() * streams;
     // loads ascend; cores with a load ≤ t are idle at token t of the busiest core.
     let mut stretches = Vec::new();
     let (mut from, mut active, mut next) = (0u64, lanes, 0usize);
@@ -195,13 +210,14 @@ mod tests {
         fn every_token_is_moved_once(
             contexts in prop::collection::vec(1u64..5000, 1..20),
             per_sequence in 1u64..40,
+            fused in 1u64..5,
             split in 1u64..200,
             lanes in 1u64..150,
             tile in prop::sample::select(vec![16u64, 64, 128, 1024]),
         ) {
             let batch = Batch::ragged(&contexts);
-            let waves = deal(&batch, per_sequence, split, lanes, tile);
-            let real = (batch.tokens() * per_sequence) as f64;
+            let waves = deal(&batch, Cut { streams: per_sequence * fused, fused, split, tile }, lanes);
+            let real = (batch.tokens() * per_sequence * fused) as f64;
             let got = moved(&waves);
             prop_assert!(got >= real * (1.0 - 1e-12) && got <= real * 1.0001 + 1.0, "{got} of {real}");
             for wave in &waves {
@@ -215,10 +231,11 @@ mod tests {
         #[test]
         fn the_ragged_way_deals_equal_sequences_as_evenly(n in 1u64..5000, count in 1u64..20, lanes in 1u64..150) {
             let batch = Batch::uniform(n, count);
+            let cut = Cut { streams: 1, fused: 1, split: 1, tile: 64 };
             let tiles = |waves: &[DealtWave]| -> u64 {
                 waves.iter().map(|w| w.repeat * w.stretches.iter().map(|s| s.tiles).sum::<u64>()).sum()
             };
-            let (even, uneven) = (deal(&batch, 1, 1, lanes, 64), ragged(&batch, 1, 1, lanes, 64));
+            let (even, uneven) = (deal(&batch, cut, lanes), ragged(&batch, cut, lanes));
             let waves = count.div_ceil(lanes);
             prop_assert!(tiles(&uneven) >= (waves * n).div_ceil(64));
             prop_assert!(tiles(&uneven) <= tiles(&even) + 1, "{:?} against {:?}", uneven, even);
@@ -227,7 +244,7 @@ mod tests {
 
     #[test]
     fn four_items_on_three_cores_run_in_two_waves_of_two() {
-        let waves = deal(&Batch::uniform(100, 4), 1, 1, 3, 64);
+        let waves = deal(&Batch::uniform(100, 4), Cut { streams: 1, fused: 1, split: 1, tile: 64 }, 3);
         assert_eq!(waves.len(), 1);
         assert_eq!(waves[0].repeat, 2);
         assert_eq!(waves[0].stretches[0].moved, Share { tokens: 2 * 64, over: 1 });

@@ -49,6 +49,9 @@ pub(super) fn reason(
     if plan.head_groups > 1 {
         how.push(format!("{} groups of heads walking the same tokens", plan.head_groups));
     }
+    if plan.fused > 1 {
+        how.push(format!("a work item walks all {} KV heads in turn", plan.fused));
+    }
     if !how.is_empty() {
         text.push_str(&format!(" ({})", how.join(", ")));
     }

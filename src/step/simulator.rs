@@ -155,8 +155,14 @@ impl Simulator {
     /// In words, why it cannot run.
     pub fn prefill(&mut self, tokens: u64) -> Result<StepCost, String> {
         self.guard_prompt(tokens)?;
-        let ops = workload::prefill(&self.subject, tokens);
-        self.run(&ops)
+        let mut why = String::new();
+        for rows in workload::QUERY_ROWS {
+            match self.run(&workload::prefill(&self.subject, tokens, rows)) {
+                Ok(cost) => return Ok(cost),
+                Err(reason) => why = reason,
+            }
+        }
+        Err(why)
     }
 
     /// Runs operators one after the other.

@@ -13,7 +13,7 @@ pub use batch::Batch;
 pub use capacity::Capacity;
 pub use counts::{FlopCount, Traffic, VectorWork};
 pub use decode::decode;
-pub use prefill::prefill;
+pub use prefill::{QUERY_ROWS, prefill};
 
 use crate::attention::{Contraction, Description, Precision};
 use crate::hardware::mac_array::Product;

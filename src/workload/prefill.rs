@@ -7,12 +7,13 @@ use crate::attention::{Contraction, Stage};
 use crate::hardware::mac_array::Product;
 use crate::units::Flops;
 
-/// Query rows of a prompt that walk the keys together.
-const QUERY_BLOCK: u64 = 128;
+/// Query rows that walk the keys of a KV head together, largest first: the heads that share it times a block of the prompt's tokens.
+/// A machine takes the largest whose accumulators fit.
+pub const QUERY_ROWS: [u64; 4] = [128, 32, 8, 1];
 
-/// Builds the operators of a prefill of `tokens` tokens.
+/// Builds the operators of a prefill of `tokens` tokens, with about `query_rows` query rows walking a KV head's keys together.
 #[must_use]
-pub fn prefill(subject: &Subject, tokens: u64) -> Vec<Operator> {
+pub fn prefill(subject: &Subject, tokens: u64, query_rows: u64) -> Vec<Operator> {
     let model = &subject.model;
     let layers = model.layers;
     let mut ops = Vec::with_capacity(9);
@@ -25,7 +26,7 @@ pub fn prefill(subject: &Subject, tokens: u64) -> Vec<Operator> {
     if let Some(r) = subject.attention.recompute {
         ops.push(values_from_keys(subject, tokens, r.inputs, r.outputs));
     }
-    ops.push(attention(subject, tokens));
+    ops.push(attention(subject, tokens, query_rows));
     for p in subject.attention.projections.iter().filter(|p| p.stage == Stage::Output) {
         let shape = Product { repeats: 1, m: tokens, k: p.inputs, n: p.outputs };
         ops.push(Operator {
@@ -52,12 +53,13 @@ fn values_from_keys(subject: &Subject, tokens: u64, inputs: u64, outputs: u64) -
 }
 
 /// Causal attention of the prompt: blocks of query rows, each over the tokens up to its last row.
-fn attention(subject: &Subject, tokens: u64) -> Operator {
+fn attention(subject: &Subject, tokens: u64, query_rows: u64) -> Operator {
     let model = &subject.model;
+    let block = (query_rows / model.gqa_group()).clamp(1, tokens);
     let act = subject.precision.activations();
     let per_head = Contraction { slices: 1, heads: model.gqa_group(), width: model.head_dim };
     let blocks: Vec<u64> =
-        (1..=tokens.div_ceil(QUERY_BLOCK)).map(|b| subject.attended((b * QUERY_BLOCK).min(tokens))).collect();
+        (1..=tokens.div_ceil(block)).map(|b| subject.attended((b * block).min(tokens))).collect();
     let row = act.bytes(model.head_dim);
     let attended: u64 = match model.sliding_window {
         Some(w) if w < tokens => w * (w + 1) / 2 + (tokens - w) * w,
@@ -74,7 +76,7 @@ fn attention(subject: &Subject, tokens: u64) -> Operator {
             row: row + row,
             score_row: row,
             value_row: row,
-            queries: QUERY_BLOCK.min(tokens),
+            queries: block,
             flops: Flops(4 * model.query_width() * attended),
             batch: Batch::ragged(&blocks),
             source: RowSource::Prompt,

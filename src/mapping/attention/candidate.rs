@@ -2,7 +2,7 @@
 
 use super::tile::reads;
 use super::{Plan, Residence, Shape, TileCost};
-use crate::mapping::deal::{Stretch, deal, parts};
+use crate::mapping::deal::{Cut, Stretch, deal, parts};
 use crate::mapping::machine::Machine;
 use crate::mapping::program::{Program, Tile, Wave};
 use crate::mapping::{Cause, Causes};
@@ -37,7 +37,10 @@ pub struct PlanBound {
     busiest: Femtos,
     tile: u64,
     lanes: u64,
-    streams: u64,
+    /// Work items of an unsplit sequence.
+    items: u64,
+    /// Streams in each.
+    fused: u64,
     longest: u64,
     /// Sequences where all are equal.
     uniform: Option<u64>,
@@ -58,7 +61,8 @@ impl PlanBound {
             busiest: plan.full.busiest,
             tile: plan.tile,
             lanes: plan.lanes,
-            streams: shape.groups * plan.head_groups,
+            items: plan.streams(shape) / plan.fused,
+            fused: plan.fused,
             longest: batch.longest(),
             uniform: if batch.runs().len() == 1 { Some(batch.sequences()) } else { None },
             sequences: batch.sequences(),
@@ -71,10 +75,10 @@ impl PlanBound {
     #[must_use]
     pub fn with(&self, split: u64) -> Femtos {
         let tiles = match self.uniform {
-            Some(_) => self.waves(split) * (self.longest / split / self.tile),
+            Some(_) => self.waves(split) * (self.longest / split / self.tile) * self.fused,
             None => {
-                let even = (self.tokens * self.streams).div_ceil(self.lanes);
-                even.max(self.longest.div_ceil(split)) / self.tile
+                let even = (self.tokens * self.items * self.fused).div_ceil(self.lanes);
+                even.max(self.longest.div_ceil(split) * self.fused) / self.tile
             }
         };
         let compute = Femtos(self.busiest.0.saturating_mul(tiles));
@@ -90,8 +94,8 @@ impl PlanBound {
     /// Waves of work items, at least.
     const fn waves(&self, split: u64) -> u64 {
         match self.uniform {
-            Some(count) => (count * self.streams * split).div_ceil(self.lanes),
-            None => (self.sequences * self.streams).div_ceil(self.lanes),
+            Some(count) => (count * self.items * split).div_ceil(self.lanes),
+            None => (self.sequences * self.items).div_ceil(self.lanes),
         }
     }
 }
@@ -162,8 +166,8 @@ impl Candidate<'_> {
     #[must_use]
     pub fn program(&self, batch: &Batch) -> (Program, Spent) {
         let Self { machine, shape, plan, split, .. } = *self;
-        let streams = shape.groups * plan.head_groups;
-        let dealt = deal(batch, streams, split, plan.lanes, plan.tile);
+        let cut = Cut { streams: plan.streams(shape), fused: plan.fused, split, tile: plan.tile };
+        let dealt = deal(batch, cut, plan.lanes);
         let (memory_reads, shared_reads) = reads(machine, shape, plan);
         let rows = Bytes(shape.row.0 * shape.groups * batch.tokens());
         let mut spent = Spent {

@@ -98,6 +98,8 @@ pub struct Plan {
     pub cluster: u64,
     /// Groups of heads that walk the same tokens.
     pub head_groups: u64,
+    /// Kept rows of a sequence (KV heads) that one work item walks one after the other: 1, or all of them.
+    pub fused: u64,
     /// Tokens in a tile.
     pub tile: u64,
     /// Tile slots.
@@ -133,6 +135,12 @@ impl Plan {
         contraction(shape.values, self.head_groups, self.cluster, shape.queries, |m, width| {
             (m, tokens, width)
         })
+    }
+
+    /// Streams of a sequence: kept rows of its own, for each group of heads that walks them.
+    #[must_use]
+    pub const fn streams(&self, shape: &Shape) -> u64 {
+        shape.groups * self.head_groups
     }
 
     /// Heads whose probabilities one core works with.
@@ -181,7 +189,12 @@ pub fn plans(machine: &Machine, shape: &Shape) -> Vec<Plan> {
             }
             for &tile in tiles(machine) {
                 if let Some(plan) = fit(machine, shape, cluster, head_groups, tile) {
+                    // An item may also take all KV heads of its tokens in turn, for one start.
+                    let all = Plan { fused: shape.groups, ..plan.clone() };
                     plans.push(plan);
+                    if shape.groups > 1 {
+                        plans.push(all);
+                    }
                 }
             }
         }
@@ -226,6 +239,7 @@ fn fit(machine: &Machine, shape: &Shape, cluster: u64, head_groups: u64, tile: u
         },
         cluster,
         head_groups,
+        fused: 1,
         tile,
         slots: 1,
         lookaheads: &[0],

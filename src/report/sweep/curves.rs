@@ -9,13 +9,16 @@ use std::collections::BTreeMap;
 /// Samples that are kept over all curves; what is beyond is told.
 const MOST: usize = 1 << 20;
 
+/// (context, speedup), in axis order; no speedup where a point does not run.
+type Curve = Vec<(u64, Option<f64>)>;
+
 /// The curves of a sweep.
 #[derive(Debug)]
 pub(super) struct Curves {
     /// The dimension of the context, where it varies.
     context: Option<usize>,
     /// By the combination of all else, and scheme: (context, speedup), in axis order.
-    curves: BTreeMap<(u64, usize), Vec<(u64, Option<f64>)>>,
+    curves: BTreeMap<(u64, usize), Curve>,
     kept: usize,
     /// Samples that were not kept.
     pub(super) dropped: u64,

@@ -45,7 +45,7 @@ impl Dice {
 
     /// True once in `n`.
     pub(super) fn once_in(&mut self, n: u64) -> bool {
-        self.next() % n == 0
+        self.next().is_multiple_of(n)
     }
 }
 
@@ -170,7 +170,7 @@ pub(super) fn network(dice: &mut Dice) -> Model {
     let heads = dice.pick(&[1, 2, 3, 4, 5, 8, 12, 16, 20, 25, 32, 40]);
     let head_dim = dice.pick(&[16, 64, 80, 96, 128]);
     let position = dice.pick(&[Position::Rope, Position::Rope, Position::None, Position::Learned]);
-    let divisors: Vec<u64> = (1..=heads).filter(|k| heads % k == 0).collect();
+    let divisors: Vec<u64> = (1..=heads).filter(|k| heads.is_multiple_of(*k)).collect();
     let kv_heads = if dice.once_in(3) { dice.pick(&divisors) } else { heads };
     Model {
         layers: 3,
