@@ -41,7 +41,7 @@ fn explore_prefill() {
                         precision: Precision::default(),
                     };
                     let mut timer = OperatorTimer::new(Machine::new(&a), None);
-                    for op in workload::prefill(&subject, n) {
+                    for op in workload::prefill(&subject, n, workload::QUERY_ROWS[0]) {
                         let c = timer.time(&subject, &op).unwrap();
                         eprintln!(
                             "   {:18} {:>9.1} us MFU {:.2} {:?} {:?}",
