@@ -6,6 +6,7 @@
 mod crossover;
 mod error;
 mod list;
+mod operators;
 pub mod output;
 mod pin;
 mod plot;
@@ -38,6 +39,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Operators(operators::Args),
     Replay(replay::Args),
     Plot(plot::Args),
     List(list::Args),
@@ -53,6 +55,7 @@ impl Command {
     fn execute(self) -> Result<(), CliError> {
         match self {
             Self::Run(args) => args.execute(),
+            Self::Operators(args) => args.execute(),
             Self::Replay(args) => args.execute(),
             Self::Plot(args) => args.execute(),
             Self::List(args) => args.execute(),

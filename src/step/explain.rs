@@ -62,8 +62,8 @@ pub(super) fn reason(
     let a = &subject.attention;
     let whole = a.values.macs() * 4;
     let shares = a.recompute.is_none() && a.shares_row();
-    if shares && plan.cluster * plan.head_groups > 1 {
-        let room = cores.accumulators.or(cores.sram.capacity).map_or(0, |b| b.0);
+    let room = cores.accumulators.or(cores.sram.capacity).map_or(u64::MAX, |b| b.0);
+    if shares && plan.cluster * plan.head_groups > 1 && whole > room {
         text.push_str(&format!(
             "; one core alone would need {} KiB of accumulators for {} heads and has {}",
             whole / 1024,
@@ -72,7 +72,10 @@ pub(super) fn reason(
         ));
     }
     if shares && plan.accumulators_in_sram {
-        text.push_str(&format!("; accumulators ({} KiB) live in local SRAM", plan.accumulators.0 / 1024));
+        text.push_str(&format!(
+            "; accumulators ({} KiB) live in local SRAM",
+            plan.accumulators.0.div_ceil(1024)
+        ));
     }
     if let crate::hardware::mac_array::MacArray::Systolic { .. } = cores.mac_array {
         let name = |held, other| if held == Stationary::Right { "kept rows held" } else { other };

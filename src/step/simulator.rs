@@ -1,7 +1,7 @@
 //! A machine, a model and a scheme put together.
 
 use super::explain;
-use super::operator::{OperatorTimer, add_causes};
+use super::operator::{OperatorCost, OperatorTimer, add_causes};
 use super::point::{Bounds, MappingReport, Point, Seconds};
 use super::search::Choice;
 use crate::attention::{Precision, Refusal, Scheme};
@@ -163,6 +163,18 @@ impl Simulator {
             }
         }
         Err(why)
+    }
+
+    /// The operators of one decode step in the order in which they run, each with how often it runs and what one run costs.
+    ///
+    /// # Errors
+    /// In words, why it cannot run.
+    pub fn operators(&mut self, contexts: &Batch) -> Result<Vec<(&'static str, u64, OperatorCost)>, String> {
+        self.guard(contexts)?;
+        workload::decode(&self.subject, contexts)
+            .iter()
+            .map(|op| Ok((op.name, op.repeat, self.timer.time(&self.subject, op)?)))
+            .collect()
     }
 
     /// Runs operators one after the other.
