@@ -167,7 +167,7 @@ pub(super) fn accelerator(dice: &mut Dice) -> Accelerator {
 
 /// A small model whose heads are often no power of two.
 pub(super) fn network(dice: &mut Dice) -> Model {
-    let heads = dice.pick(&[1, 2, 3, 4, 5, 8, 12, 16, 20, 25, 32, 40]);
+    let heads: u64 = dice.pick(&[1, 2, 3, 4, 5, 8, 12, 16, 20, 25, 32, 40]);
     let head_dim = dice.pick(&[16, 64, 80, 96, 128]);
     let position = dice.pick(&[Position::Rope, Position::Rope, Position::None, Position::Learned]);
     let divisors: Vec<u64> = (1..=heads).filter(|k| heads.is_multiple_of(*k)).collect();
