@@ -80,3 +80,6 @@ fn run_with<M: Moment>(program: &Program, jump: bool) -> Timeline {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod hand_checked;

@@ -7,3 +7,6 @@ pub mod causes;
 pub use crate::mapping::{Cause, Causes};
 pub use crate::workload::{Capacity, FlopCount, Traffic, VectorWork};
 pub use causes::CyclesByCause;
+
+#[cfg(test)]
+mod tests;

@@ -216,7 +216,7 @@ fn plan(machine: &Machine, shape: &Shape, outline: Outline, tile_bytes: u64) -> 
     let bytes_per_step = shape.dtype.bytes(columns).0 + shape.input_element_bytes() * rows * repeats;
     // A whole number of the array's reduction steps.
     let step = machine.spec.cores.mac_array.reduction_step();
-    let wanted = round_up(tile_bytes.div_ceil(bytes_per_step), step).min(reduction);
+    let wanted = round_up(tile_bytes.div_ceil(shape.dtype.bytes(columns).0.max(1)), step).min(reduction);
     let (depth, slots) = match machine.spec.cores.sram.capacity {
         None if machine.latency.0 == 0 && nothing_on_chip_costs(machine) => (reduction, MAX_SLOTS),
         None => (wanted, MAX_SLOTS),

@@ -307,7 +307,11 @@ impl OperatorTimer {
             (0, _) => Some(0.0),
             (_, pj) => pj.map(|pj| EnergyTable::joules(bytes, pj)),
         };
-        let outermost = if spec.hbm.is_some() { table.hbm_pj_per_bit } else { table.shared_sram_pj_per_bit };
+        let outermost = match (&spec.hbm, &spec.shared_sram) {
+            (Some(_), _) => table.hbm_pj_per_bit,
+            (None, Some(_)) => table.shared_sram_pj_per_bit,
+            (None, None) => table.local_sram_pj_per_bit,
+        };
         let macs = cost.flops.total().as_f64() / 2.0;
         let vector = cost.vector.total().as_f64();
         Some(

@@ -1,6 +1,6 @@
 //! Whatever the configuration accepts gets an answer: a time, or a reason why there is none. Never a panic.
 
-use super::fixtures::model;
+use super::fixtures::{ideal, llama_7b, model, simulator};
 use super::wild::{Dice, accelerator, cases, first_seed, made_up};
 use crate::attention::{ALL, Precision};
 use crate::config::limits;
@@ -11,7 +11,7 @@ use crate::hardware::vector_unit::VectorUnit;
 use crate::model::{Model, Norm, Position};
 use crate::step::Simulator;
 use crate::units::{Bandwidth, Bytes, Dtype, Hertz, Picos};
-use crate::workload::Batch;
+use crate::workload::{Batch, Subject, capacity};
 
 /// Anything that the limits of the configuration allow.
 fn extreme(dice: &mut Dice) -> Accelerator {
@@ -136,62 +136,59 @@ fn extreme_model(dice: &mut Dice) -> Model {
 }
 
 #[test]
-fn explore() {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+fn every_accepted_configuration_has_an_answer() {
     let first = first_seed();
-    let mut seen: std::collections::BTreeMap<String, (u64, u64)> = Default::default();
     let mut feasible = 0;
-    std::panic::set_hook(Box::new(|i| {
-        LAST.with(|l| {
-            *l.borrow_mut() = format!(
-                "{} {}",
-                i.location().map_or(String::new(), |l| format!("{}:{}", l.file(), l.line())),
-                i
-            )
-        })
-    }));
     for seed in first..first + cases(300) {
         let mut dice = Dice::new(seed);
         let (a, m) = (extreme(&mut dice), extreme_model(&mut dice));
         let types = Dtype::ALL;
         let precision = Precision { weights: dice.pick(&types), cache: dice.pick(&types) };
-        let n = match dice.range(0, 3) {
+        let mut size = |high: u64| match dice.range(0, 3) {
             0 => 1,
-            1 => limits::MAX_CONTEXT,
-            _ => dice.log(1, limits::MAX_CONTEXT),
+            1 => high,
+            _ => dice.log(1, high),
         };
-        let b = match dice.range(0, 3) {
-            0 => 1,
-            1 => limits::MAX_BATCH,
-            _ => dice.log(1, limits::MAX_BATCH),
-        };
-        let prompt = dice.log(1, limits::MAX_CONTEXT);
+        let (n, b, prompt) = (size(limits::MAX_CONTEXT), size(limits::MAX_BATCH), size(limits::MAX_CONTEXT));
         for scheme in ALL {
-            let mut go = |what: &str, f: &mut dyn FnMut(&mut Simulator) -> bool| {
-                let r = catch_unwind(AssertUnwindSafe(|| {
-                    let Ok(mut s) = Simulator::new(&a, &m, scheme, precision, None) else { return };
-                    if f(&mut s) {
-                        feasible += 1;
-                    }
-                }));
-                if r.is_err() {
-                    let text = LAST.with(|l| l.borrow().clone());
-                    let text: String = text.chars().take(200).collect();
-                    let e = seen.entry(format!("{what} {text}")).or_insert((0, seed));
-                    e.0 += 1;
-                }
-            };
-            go("point", &mut |s| s.point(n, b).feasible);
-            go("ragged", &mut |s| s.decode(&Batch::ragged(&[n, n / 2 + 1, 7, 1])).is_ok());
+            let Ok(mut s) = Simulator::new(&a, &m, scheme, precision, None) else { continue };
+            let p = s.point(n, b);
+            assert!(
+                p.feasible == p.seconds.is_some() && p.feasible != p.infeasible_reason.is_some(),
+                "seed {seed}"
+            );
+            if let (Some(cycles), Some(causes)) = (p.cycles, p.cycles_by_cause) {
+                assert_eq!(causes.total(), cycles, "seed {seed}");
+                feasible += 1;
+            }
+            let _ = s.decode(&Batch::ragged(&[n, n / 2 + 1, 7, 1]));
             if prompt < 1 << 20 {
-                go("prefill", &mut |s| s.prefill(prompt).is_ok());
+                let _ = s.prefill(prompt);
             }
         }
     }
-    let _ = std::panic::take_hook();
-    eprintln!("feasible {feasible}");
-    for (k, v) in seen {
-        eprintln!("{} times, seed {}: {k}", v.0, v.1);
-    }
+    assert!(feasible > 0);
 }
-thread_local! { static LAST: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) }; }
+
+/// A prompt of the longest context is refused in words before anything of its size is made.
+#[test]
+fn an_endless_prompt_is_refused() {
+    let mut s = simulator(&ideal(), &llama_7b(), "kv-cache");
+    let why = s.prefill(limits::MAX_CONTEXT).expect_err("two thousand million tokens at once");
+    assert!(why.contains("prompt"), "{why}");
+    assert!(s.prefill(131_072).is_ok());
+}
+
+/// The search for the largest batch stays within the largest batch there is.
+#[test]
+fn the_largest_batch_is_bounded() {
+    let mut a = ideal();
+    a.hbm.as_mut().expect("it has one").capacity = Some(Bytes(1 << 40));
+    let m = Model { layers: 1, vocab: 1, d_ffn: 1, ..model(1, 2, Position::None) };
+    let subject = Subject {
+        attention: ALL[0].describe(&m).expect("the baseline"),
+        model: m,
+        precision: Precision::default(),
+    };
+    assert_eq!(capacity::largest_batch(&subject, 1, Bytes(1 << 60)), limits::MAX_BATCH);
+}

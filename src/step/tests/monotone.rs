@@ -97,121 +97,65 @@ fn context_and_batch(dice: &mut Dice) -> (u64, u64) {
     (dice.log(1, 40_000), if dice.once_in(2) { dice.range(1, 4) } else { dice.log(1, 128) })
 }
 
+/// What is left of ramps: with more cores the first wave is wider and arrives later, with more context a chunk of two passes can
+/// end on a fuller tile. Parts of a thousand.
+fn allowed(what: &str) -> u64 {
+    match what {
+        "cores" => 5,
+        "context" => 2,
+        _ => 0,
+    }
+}
+
+fn check(what: &str, slower: u64, faster: u64, seed: u64, a: &Accelerator) {
+    let limit = u128::from(slower) * u128::from(1000 + allowed(what)) / 1000;
+    assert!(u128::from(faster) <= limit, "seed {seed}: {what}: {slower} became {faster} on {a:?}");
+}
+
+/// Every figure but the capacity of the shared SRAM, which the test below holds.
 #[test]
-fn explore() {
+fn better_machines_are_never_slower_and_more_work_never_faster() {
     let first = first_seed();
-    let mut bad: std::collections::BTreeMap<&str, (u64, u64, f64, u64, String)> = Default::default();
-    for seed in first..first + cases(100) {
+    let mut tried = 0;
+    for seed in first..first + cases(150) {
         let mut dice = Dice::new(seed);
         let (a, m) = (accelerator(&mut dice), network(&mut dice));
         let scheme = scheme(&mut dice, &m);
         let (n, b) = context_and_batch(&mut dice);
         let before = picos(&a, &m, scheme, n, b);
-        let mut note = |what: &'static str, slow: u64, fast: u64, text: String| {
-            let e = bad.entry(what).or_insert((0, 0, 0.0, 0, String::new()));
-            e.0 += 1;
-            if fast > slow {
-                e.1 += 1;
-                let r = fast as f64 / slow as f64 - 1.0;
-                if r > e.2 {
-                    (e.2, e.3, e.4) = (r, seed, text);
-                }
-            }
-        };
         for what in BETTER {
             let mut better = a.clone();
             improve(&mut better, what, &mut dice);
-            if better == a {
-                continue;
+            if better != a && what != "shared capacity" {
+                check(what, before, picos(&better, &m, scheme, n, b), seed, &better);
+                tried += 1;
             }
-            let after = picos(&better, &m, scheme, n, b);
-            note(what, before, after, format!("{} {scheme} h{} n{n} b{b} {before} {after}", a.name, m.heads));
         }
         let longer = n + if dice.once_in(2) { 1 } else { dice.log(1, 500) };
-        note(
-            "context",
-            picos(&a, &m, scheme, longer, b),
-            before,
-            format!("{} {scheme} h{} n{n}->{longer} b{b}", a.name, m.heads),
-        );
+        check("context", picos(&a, &m, scheme, longer, b), before, seed, &a);
         let wider = b + if dice.once_in(2) { 1 } else { dice.log(1, 20) };
-        note(
-            "batch",
-            picos(&a, &m, scheme, n, wider),
-            before,
-            format!("{} {scheme} h{} n{n} b{b}->{wider}", a.name, m.heads),
-        );
+        check("batch", picos(&a, &m, scheme, n, wider), before, seed, &a);
     }
-    for (k, v) in bad {
-        eprintln!("{k}: {} cases {} bad worst {:.5} seed {} {}", v.0, v.1, v.2, v.3, v.4);
-    }
-}
-
-fn dump(a: &Accelerator, m: &Model, scheme: &str, n: u64, b: u64) {
-    use crate::attention::*;
-    use crate::step::OperatorTimer;
-    use crate::workload::*;
-    let s = Scheme::find(scheme).unwrap();
-    let subject =
-        Subject { attention: s.describe(m).unwrap(), model: m.clone(), precision: Precision::default() };
-    let mut timer = OperatorTimer::new(crate::mapping::machine::Machine::new(a), None);
-    for op in decode(&subject, &Batch::uniform(n, b)) {
-        match timer.time(&subject, &op) {
-            Ok(c) => eprintln!(
-                "   {:18} {:>14} {:?} {:?}",
-                op.name,
-                c.timeline.time.0,
-                c.timeline.causes.0,
-                c.choice.map(|c| (
-                    c.name,
-                    c.split,
-                    c.plan.cluster,
-                    c.plan.head_groups,
-                    c.plan.tile,
-                    c.plan.slots,
-                    c.lookahead
-                ))
-            ),
-            Err(e) => eprintln!("   {} {e}", op.name),
-        }
-    }
+    assert!(tried > 0);
 }
 
 #[test]
-fn debug() {
-    let Ok(list) = std::env::var("SLIMSIM_DEBUG") else { return };
-    for item in list.split(',') {
-        let (seed, only) = item.split_once(':').unwrap();
-        let seed: u64 = seed.parse().unwrap();
+#[ignore = "defect: the chunks of two passes are cut to fit, so that a little more shared SRAM can cut them worse for the tiles"]
+fn more_shared_sram_is_never_slower() {
+    let first = first_seed();
+    for seed in first..first + cases(3000) {
         let mut dice = Dice::new(seed);
         let (a, m) = (accelerator(&mut dice), network(&mut dice));
         let scheme = scheme(&mut dice, &m);
         let (n, b) = context_and_batch(&mut dice);
-        eprintln!(
-            "### {seed} {scheme} n{n} b{b} h{} dk{} win{:?} {a:?}",
-            m.heads, m.head_dim, m.sliding_window
+        let mut better = a.clone();
+        improve(&mut better, "shared capacity", &mut dice);
+        check(
+            "shared capacity",
+            picos(&a, &m, scheme, n, b),
+            picos(&better, &m, scheme, n, b),
+            seed,
+            &better,
         );
-        dump(&a, &m, scheme, n, b);
-        for what in BETTER {
-            let mut better = a.clone();
-            improve(&mut better, what, &mut dice);
-            if what == only {
-                eprintln!(
-                    " {what} -> cores {} hbm {:?} shared {:?}",
-                    better.cores.count, better.hbm, better.shared_sram
-                );
-                dump(&better, &m, scheme, n, b);
-            }
-        }
-        let longer = n + if dice.once_in(2) { 1 } else { dice.log(1, 500) };
-        if only == "context" {
-            eprintln!(" context {longer}");
-            dump(&a, &m, scheme, longer, b);
-        }
-        let wider = b + if dice.once_in(2) { 1 } else { dice.log(1, 20) };
-        if only == "batch" {
-            eprintln!(" batch {wider}");
-            dump(&a, &m, scheme, n, wider);
-        }
     }
 }
