@@ -36,6 +36,7 @@ fn context_batch(machine: &str) -> Plan {
         [base]
         accelerator = "{machine}"
         model = "codellama-7b"
+        set = {{ "hbm.capacity" = "100 TB" }}   # every point runs: a refusal is no work
         [sweep]
         context = {{ from = 64, to = 131072, steps = 300, scale = "log2" }}
         batch = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256]

@@ -15,6 +15,7 @@ use crate::ledger::Cause;
 use crate::model::Model;
 use crate::step::{Comparison, Point};
 use crate::units::Dtype;
+use crate::units::format::count;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -348,77 +349,99 @@ fn words(
     last: Option<&(Point, Point)>,
 ) -> String {
     let (scheme, v) = (&answer.scheme, symbol(answer.along));
-    let end = answer.range_to.unwrap_or(answer.range_asked);
+    let first = count(answer.range_from);
+    let end = count(answer.range_to.unwrap_or(answer.range_asked));
     let mut text = match (answer.verdict, answer.wins_from, answer.wins_to) {
-        (Verdict::Always, ..) => format!("{scheme} wins at every {v} from {} to {end}", answer.range_from),
-        (Verdict::Wins, Some(from), _) => format!("{scheme} wins from {v} = {from} on, to {v} = {end}"),
-        (Verdict::Wins, None, Some(to)) => format!("{scheme} wins up to {v} = {to} (the model has {heads})"),
-        (Verdict::Never, ..) => format!("{scheme} never wins from {v} = {} to {end}", answer.range_from),
+        (Verdict::Always, ..) => format!("{scheme} wins at every {v} from {first} to {end}"),
+        (Verdict::Wins, Some(from), _) => {
+            format!("{scheme} wins from {v} = {} on, to {v} = {end}", count(from))
+        }
+        (Verdict::Wins, None, Some(to)) => {
+            format!("{scheme} wins up to {v} = {} (the model has {})", count(to), count(heads))
+        }
+        (Verdict::Never, ..) => format!("{scheme} never wins from {v} = {first} to {end}"),
         _ => format!("{scheme} wins at some {v} only, and not at the end of the range, {v} = {end}"),
     };
     if let Some(first) = answer.first_win.filter(|_| answer.along != Along::Heads) {
-        let _ = write!(text, "; it first wins at {v} = {first} and loses again");
+        let _ = write!(text, "; it first wins at {v} = {} and loses again", count(first));
     }
     if let (Some(at), Some(speedup)) = (answer.best_at, answer.best_speedup) {
-        let _ = write!(text, "; at best {speedup:.3}× at {v} = {at}");
+        let _ = write!(text, "; at best {speedup:.3}× at {v} = {}", count(at));
     }
     let alone = match (answer.bandwidth_bound, answer.along) {
-        (Some(to), Along::Heads) => format!("up to {v} = {to}"),
-        (Some(from), _) => format!("from {v} = {from} on"),
+        (Some(to), Along::Heads) => format!("up to {v} = {}", count(to)),
+        (Some(from), _) => format!("from {v} = {} on", count(from)),
         (None, _) => "nowhere".to_owned(),
     };
     let _ = write!(text, "; if bandwidth alone counted it would win {alone}");
     text.push_str(&fits(answer, v));
-    // Where it loses, the place that shows why; where it wins, the end of the range.
-    let (shown, at) = match answer.verdict {
-        Verdict::Never => (best, answer.best_at),
-        _ => (last, answer.range_to),
-    };
-    if let (Some((base, own)), Some(at)) = (shown, at) {
-        let _ = write!(text, ". At {v} = {at}: {}", steps(base, own));
-        if let Some(mapping) = &own.mapping {
-            let _ = write!(text, "; {}", mapping.reason);
+    let mut show = |at: Option<u64>, shown: Option<&(Point, Point)>, layout: bool| {
+        let (Some(at), Some((base, own))) = (at, shown) else { return };
+        let _ = write!(text, ". At {v} = {}", count(at));
+        if let Some(speedup) = own.speedup {
+            let _ = write!(text, " ({speedup:.3}×)");
         }
+        let _ = write!(text, ": {}, {}", spends(base), spends(own));
+        if let Some(mapping) = own.mapping.as_ref().filter(|_| layout) {
+            let _ = write!(text, "; {scheme}: {}", mapping.reason);
+        }
+    };
+    // Where it never wins, why not even at its best; else, and besides, what limits it at the end of the range. The layout is told
+    // once, along the context, and wherever it is to blame.
+    if answer.verdict == Verdict::Never && answer.best_at != answer.range_to {
+        show(answer.best_at, best, true);
     }
+    let loses = matches!(answer.verdict, Verdict::Never | Verdict::InPart);
+    show(answer.range_to, last, loses || answer.along == Along::Context);
     text
 }
 
 /// Which of the two no longer fits, and from where.
 fn fits(answer: &Answer, v: &str) -> String {
     let asked = answer.range_asked;
-    let beyond = |end: Option<u64>| end.filter(|&n| n < asked);
+    let scheme = &answer.scheme;
+    let beyond = |end: Option<u64>| end.filter(|&n| n < asked).map(count);
     match (beyond(answer.baseline_fits_to), beyond(answer.scheme_fits_to)) {
         (Some(base), None) => {
             format!(
-                "; {BASELINE} no longer fits beyond {v} = {base}, {} fits to {v} = {asked} at least",
-                answer.scheme
+                "; {BASELINE} no longer fits beyond {v} = {base}, {scheme} fits to {v} = {} at least",
+                count(asked)
             )
         }
         (Some(base), Some(own)) => {
-            format!("; {BASELINE} no longer fits beyond {v} = {base}, {} beyond {v} = {own}", answer.scheme)
+            format!("; {BASELINE} no longer fits beyond {v} = {base}, {scheme} beyond {v} = {own}")
         }
-        (None, Some(own)) => format!("; {} no longer fits beyond {v} = {own}", answer.scheme),
+        (None, Some(own)) => format!("; {scheme} no longer fits beyond {v} = {own}"),
         (None, None) => String::new(),
     }
 }
 
-/// What the two steps spend their time on.
-fn steps(base: &Point, own: &Point) -> String {
-    let spent = |point: &Point| -> String {
-        let Some(causes) = point.cycles_by_cause else { return format!("{} does not run", point.scheme) };
-        let total = causes.total().as_f64().max(1.0);
-        let mut shares: Vec<(Cause, f64)> =
-            Cause::ALL.into_iter().map(|c| (c, 100.0 * causes.get(c).as_f64() / total)).collect();
-        shares.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let named: Vec<String> = shares
-            .iter()
-            .take(2)
-            .filter(|(_, share)| *share >= 1.0)
-            .map(|(cause, share)| format!("{share:.0} % {}", cause.name()))
-            .collect();
-        format!("{} spends {} of its step", point.scheme, named.join(" and "))
-    };
-    format!("{}, {}", spent(base), spent(own))
+/// What a step spends its time on: the two largest causes.
+fn spends(point: &Point) -> String {
+    let Some(causes) = point.cycles_by_cause else { return format!("{} does not run", point.scheme) };
+    let total = causes.total().as_f64().max(1.0);
+    let mut shares: Vec<(Cause, f64)> =
+        Cause::ALL.into_iter().map(|c| (c, 100.0 * causes.get(c).as_f64() / total)).collect();
+    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let named: Vec<String> = shares
+        .iter()
+        .take(2)
+        .filter(|(_, share)| *share >= 1.0)
+        .map(|(cause, share)| format!("{share:.0} % on {}", noun_of(*cause)))
+        .collect();
+    format!("{} spends {}", point.scheme, named.join(" and "))
+}
+
+const fn noun_of(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Compute => "the MAC array",
+        Cause::Vector => "the vector unit",
+        Cause::Bandwidth => "memory bandwidth",
+        Cause::Latency => "memory latency",
+        Cause::Sram => "on-chip SRAM",
+        Cause::Exchange => "exchange between cores",
+        Cause::Overhead => "launches and barriers",
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::raw::{PathTable, RawExperiment};
 use super::reader::{Field, FromNode, Located, Reader};
 use super::scalars::OneOrMany;
 use super::source::Source;
+use crate::attention::{self, Scheme};
 use crate::units::Dtype;
 
 /// An experiment: machines, models, schemes and steps, in the order asked for. Every list that a file leaves out is empty;
@@ -102,6 +103,19 @@ impl RawExperiment {
             set,
         }
     }
+}
+
+/// The scheme of that name; one that does not exist is reported where it stands.
+pub(crate) fn scheme(written: &Located<String>, reader: &mut Reader) -> Option<&'static Scheme> {
+    let name = &written.value;
+    let found = Scheme::find(name);
+    if found.is_none() {
+        let names = || attention::ALL.iter().map(|s| s.name);
+        let expected = format!("expected one of {}", names().collect::<Vec<_>>().join(", "));
+        let diagnostic = Diagnostic::new(written.at, format!("unknown scheme '{name}'"), expected);
+        reader.push(diagnostic.suggesting(name, names()));
+    }
+    found
 }
 
 /// The overrides of a `set` table, those that are sound; what is not has been reported.

@@ -2,8 +2,8 @@
 //!
 //! Three stages: *raw*, every key with its type and its place in the text; *validated*, what keys mean together;
 //! *resolved*, the structures of [`crate::hardware`] and [`crate::model`], defaults filled in. Every error of a file is
-//! reported at once, with file, line and column ([`ConfigError`]). Nothing here knows attention, mapping or time; names of
-//! schemes and plans are checked by those who know them.
+//! reported at once, with file, line and column ([`ConfigError`]). Of attention only the names of the schemes are known
+//! here; those of plans are checked by those who know them.
 
 mod accelerator;
 mod diagnostic;

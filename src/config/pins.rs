@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::diagnostic::{ConfigError, Diagnostic};
-use super::experiment::{overrides, reference};
+use super::experiment::{overrides, reference, scheme};
 use super::load::{finish, read_file};
 use super::overrides::Overrides;
 use super::presets::PresetKind;
@@ -12,7 +12,7 @@ use super::raw::{RawPinnedPoint, RawPins};
 use super::reader::{Field, FromNode, Located, Reader};
 use super::source::Source;
 use super::tree::quote;
-use crate::attention::{self, Scheme};
+use crate::attention::Scheme;
 use crate::units::Dtype;
 
 /// Pinned predictions.
@@ -130,16 +130,7 @@ impl Located<RawPinnedPoint> {
         };
         let accelerator = name(&raw.accelerator, PresetKind::Accelerator);
         let model = name(&raw.model, PresetKind::Model);
-        let scheme = raw.scheme.value().zip(raw.scheme.at()).and_then(|(name, at)| {
-            let found = Scheme::find(name);
-            if found.is_none() {
-                let names = || attention::ALL.iter().map(|s| s.name);
-                let expected = format!("expected one of {}", names().collect::<Vec<_>>().join(", "));
-                let diagnostic = Diagnostic::new(at, format!("unknown scheme '{name}'"), expected);
-                reader.push(diagnostic.suggesting(name, names()));
-            }
-            found
-        });
+        let scheme = if let Field::Read(written) = &raw.scheme { scheme(written, reader) } else { None };
         let feasible = raw.feasible.get()?;
         let numbers = [
             ("picoseconds", &raw.picoseconds),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::diagnostic::{ConfigError, Diagnostic};
-use super::experiment::{Experiment, reference};
+use super::experiment::{Experiment, reference, scheme};
 use super::load::{finish, read_file};
 use super::overrides::{Override, Overrides, dotted, follow};
 use super::presets::PresetKind;
@@ -223,7 +223,14 @@ pub fn load_sweep(path: &str) -> Result<Sweep, ConfigError> {
 
 impl RawSweep {
     fn resolve(&self, source: &Arc<Source>, reader: &mut Reader) -> Option<Sweep> {
-        let base = self.base.value().map(|raw| raw.resolve(source, reader));
+        let base = self.base.value().map(|raw| {
+            if let Some(names) = raw.scheme.value() {
+                for written in &names.0 {
+                    scheme(written, reader);
+                }
+            }
+            raw.resolve(source, reader)
+        });
         let table = self.sweep.value()?;
         let mut axes: Vec<Axis> = Vec::new();
         for (path, node) in &table.0 {

@@ -126,7 +126,7 @@ fn senseless_sweeps_are_refused_with_words() {
     assert!(no_context.contains("no context"), "{no_context}");
     let scheme = text(&format!("[base]\n{both}scheme = \"slim-kk\"\n{sweep}"));
     assert!(
-        scheme.contains("unknown scheme 'slim-kk'") && scheme.contains("did you mean 'slim-k'?"),
+        scheme.contains(".toml:4:10: unknown scheme 'slim-kk'") && scheme.contains("did you mean 'slim-k'?"),
         "{scheme}"
     );
     let forced = text(&format!("[base]\n{both}{sweep}plan = [\"split\", \"splt\"]\n"));

@@ -58,20 +58,21 @@ fn positions(x: &[(Option<f64>, String)]) -> (Vec<f64>, bool) {
     }
 }
 
-fn x_axis(chart: &LineChart) -> (Vec<f64>, Axis) {
+/// Positions, the axis, and whether what is between the values means anything.
+fn x_axis(chart: &LineChart) -> (Vec<f64>, Axis, bool) {
     let (at, numeric) = positions(&chart.x);
     let (low, high) = range(at.iter().copied()).unwrap_or((0.0, 1.0));
     let scale = if numeric && low > 0.0 && high / low >= 8.0 {
         Scale::Log { min: low, max: high }
-    } else if high > low {
+    } else if numeric && high > low {
         Scale::Linear { min: low, max: high }
     } else {
-        Scale::Linear { min: low - 1.0, max: high + 1.0 }
+        Scale::Linear { min: low - 0.5, max: high + 0.5 }
     };
     // A tick at each value asked for, as far as there is room; the frame leaves out labels that would touch.
     let stride = at.len().div_ceil(17).max(1);
     let ticks = at.iter().copied().zip(&chart.x).step_by(stride).map(|(t, (_, l))| (t, l.clone())).collect();
-    (at, Axis { title: chart.x_title.clone(), scale, ticks })
+    (at, Axis { title: chart.x_title.clone(), scale, ticks }, numeric)
 }
 
 fn y_axis(chart: &LineChart, (low, high): (f64, f64)) -> Axis {
@@ -105,7 +106,7 @@ fn y_axis(chart: &LineChart, (low, high): (f64, f64)) -> Axis {
 
 fn paint(canvas: &mut Canvas<'_>, top: f64, chart: &LineChart, ends: (f64, f64)) {
     let page = canvas.page();
-    let (at, x) = x_axis(chart);
+    let (at, x, numeric) = x_axis(chart);
     let y = y_axis(chart, ends);
     let count = chart.lines.len();
     let widest = chart.lines.iter().map(|(name, _)| NAME.width(name)).fold(0.0, f64::max).min(210.0);
@@ -124,11 +125,12 @@ fn paint(canvas: &mut Canvas<'_>, top: f64, chart: &LineChart, ends: (f64, f64))
             .zip(values)
             .map(|(&n, v)| v.filter(|v| v.is_finite()).map(|v| frame.at(n, v)))
             .collect();
-        for piece in points.split(Option::is_none) {
+        // Between two names there is nothing for a line to pass through.
+        for piece in points.split(Option::is_none).filter(|_| numeric) {
             let piece: Vec<At> = piece.iter().flatten().copied().collect();
             canvas.line(&piece, &pen);
         }
-        let stride = points.len().div_ceil(12).max(1);
+        let stride = if numeric { points.len().div_ceil(12).max(1) } else { 1 };
         for (j, point) in points.iter().enumerate() {
             if let Some(point) = point.filter(|_| j % stride == 0 || j + 1 == points.len()) {
                 canvas.marker(Marker::of(i), point, 3.6, pen.color);
@@ -163,5 +165,48 @@ fn names(canvas: &mut Canvas<'_>, frame: &Frame, left: f64, chart: &LineChart, l
     if let Some(&y) = places.get(shown) {
         let style = Type::new(size::NOTE).color(GREY);
         canvas.text(&format!("… and {} more", count - shown), (left, y), &style);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(x: Vec<(Option<f64>, String)>, values: Vec<Option<f64>>) -> LineChart {
+        LineChart {
+            title: "a title".to_owned(),
+            note: String::new(),
+            x_title: "hbm.bandwidth".to_owned(),
+            x,
+            y_title: "seconds".to_owned(),
+            y_unit: "s".to_owned(),
+            reference: None,
+            lines: vec![("slim-k".to_owned(), values.clone()), ("kv-cache".to_owned(), values)],
+        }
+    }
+
+    #[test]
+    fn every_line_and_every_value_has_its_name() {
+        let x = (1..=3).map(|i| (Some(f64::from(i)), format!("{i} TB/s"))).collect();
+        let plot =
+            lines(&chart(x, vec![Some(0.004), None, Some(0.002)])).expect("there is something to draw");
+        for text in ["a title", "1 TB/s", "3 TB/s", "slim-k", "kv-cache", "4.00 ms", "seconds"] {
+            assert!(plot.svg.contains(text), "no '{text}'");
+        }
+    }
+
+    #[test]
+    fn names_and_disorder_are_drawn_at_equal_distances() {
+        let named = |x: &[Option<f64>]| -> Vec<_> { x.iter().map(|n| (*n, "x".to_owned())).collect() };
+        assert_eq!(positions(&named(&[None, None])), (vec![0.0, 1.0], false));
+        assert_eq!(positions(&named(&[Some(4.0), Some(2.0), Some(8.0)])), (vec![0.0, 1.0, 2.0], false));
+        assert_eq!(positions(&named(&[Some(4.0), Some(2.0), Some(1.0)])), (vec![4.0, 2.0, 1.0], true));
+        assert!(lines(&chart(named(&[None]), vec![Some(1.0)])).is_ok());
+    }
+
+    #[test]
+    fn nothing_to_draw_is_an_error() {
+        let empty = chart(vec![(Some(1.0), String::new())], vec![Some(f64::NAN)]);
+        assert!(matches!(lines(&empty), Err(PlotError::Empty(_))));
     }
 }

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 /// Samples that are kept over all curves; what is beyond is told.
 const MOST: usize = 1 << 20;
 
-/// (context, speedup), in axis order; no speedup where a point does not run.
-type Curve = Vec<(u64, Option<f64>)>;
+/// A context, and the speedup there where both run.
+type Sample = (u64, Option<f64>);
 
 /// The curves of a sweep.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Curves {
     /// The dimension of the context, where it varies.
     context: Option<usize>,
     /// By the combination of all else, and scheme: (context, speedup), in axis order.
-    curves: BTreeMap<(u64, usize), Curve>,
+    curves: BTreeMap<(u64, usize), Vec<Sample>>,
     kept: usize,
     /// Samples that were not kept.
     pub(super) dropped: u64,
@@ -70,7 +70,7 @@ impl Curves {
 }
 
 /// What a curve says; `exact` finds the crossing between two samples.
-fn verdict(samples: &[(u64, Option<f64>)], exact: impl FnOnce((u64, u64)) -> u64) -> String {
+fn verdict(samples: &[Sample], exact: impl FnOnce((u64, u64)) -> u64) -> String {
     let mut points: Vec<(u64, f64)> = samples.iter().filter_map(|&(n, s)| Some((n, s?))).collect();
     points.sort_by_key(|p| p.0);
     points.dedup();
