@@ -120,6 +120,11 @@ impl Shape {
         if elements == 0 { 1 } else { self.input.0.div_ceil(elements) }
     }
 
+    /// Latency of the first tile, where it has not been requested before.
+    fn latency(&self, machine: &Machine) -> Femtos {
+        if self.prefetched { Femtos::ZERO } else { machine.latency }
+    }
+
     /// Activation bytes that go through the outermost memory: all that do not stay on chip between operators.
     #[must_use]
     pub fn activations_at_memory(&self, machine: &Machine) -> Bytes {
@@ -175,7 +180,8 @@ pub fn outlines(machine: &Machine, shape: &Shape) -> Vec<Outline> {
 }
 
 impl Outline {
-    /// The array's least busy time, or the time of all bytes and wave starts.
+    /// The array's least busy time, or the time of all bytes and wave starts and what follows the last byte: its latency, and the
+    /// least that a tile takes on the array.
     fn lower_bound(&self, machine: &Machine, shape: &Shape) -> Femtos {
         let product = shape.product;
         let n = self.columns.min(product.n);
@@ -187,7 +193,12 @@ impl Outline {
         let compute = if busy.0 == 0 { Femtos::ZERO } else { machine.spec.clock.time(busy) * waves };
         let moved =
             machine.memory_time(shape.weights + shape.input_from_memory) + machine.work_item() * waves;
-        machine.launch() + moved.max(machine.work_item() + compute)
+        let least = Product { k: 1, ..item };
+        let last = machine.array(least, self.held, shape.dtype);
+        let last = machine.stage(&last, false);
+        machine.launch()
+            + shape.latency(machine)
+            + (moved + last.stream + last.fill).max(machine.work_item() + compute)
     }
 
     /// The plans with this outline that fit a core, smallest tile first; tiles of equal depth once.
@@ -324,7 +335,10 @@ impl Plan {
         let moved = machine
             .memory_time(self.memory_bytes(machine, shape).0.total())
             .max(machine.shared_time(self.shared_bytes(machine, shape).total()));
-        machine.launch() + machine.work_item() + moved.max(Femtos(busiest.0.saturating_mul(tiles)))
+        machine.launch()
+            + shape.latency(machine)
+            + machine.work_item()
+            + moved.max(Femtos(busiest.0.saturating_mul(tiles)))
     }
 
     /// The tile program of one core and what follows it (partial sums of a split reduction), with what all cores spend.
@@ -381,7 +395,7 @@ impl Plan {
             mac_slots: self.tile_slots.saturating_mul(whole).saturating_add(tail_slots).saturating_mul(items),
         };
         let program = Program {
-            latency: if shape.prefetched { Femtos::ZERO } else { machine.latency },
+            latency: shape.latency(machine),
             slots: self.slots,
             lookahead: 0,
             launch: machine.launch(),

@@ -1,5 +1,6 @@
 //! Schemes side by side at the same points, each against the baseline.
 
+use super::operator::ProductCache;
 use super::point::Point;
 use super::simulator::{SetupError, Simulator};
 use crate::attention::{self, Precision, Scheme};
@@ -35,7 +36,10 @@ impl Comparison {
         precision: Precision,
         plan: Option<&str>,
     ) -> Self {
-        let set_up = |scheme| Simulator::new(accelerator, model, scheme, precision, plan).map(Box::new);
+        let products = ProductCache::default();
+        let set_up = |scheme| {
+            Simulator::sharing(accelerator, model, scheme, precision, plan, products.clone()).map(Box::new)
+        };
         let contenders = schemes
             .iter()
             .map(|&scheme| {

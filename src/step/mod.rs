@@ -11,7 +11,7 @@ pub mod search;
 mod simulator;
 
 pub use comparison::Comparison;
-pub use operator::{OperatorCost, OperatorTimer};
+pub use operator::{OperatorCost, OperatorTimer, ProductCache};
 pub use point::{Bounds, MappingReport, Point, Seconds};
 pub use simulator::{Limits, SetupError, Simulator, StepCost};
 

@@ -13,7 +13,7 @@ use crate::workload::{
     WeightProduct, Work,
 };
 use rustc_hash::FxHashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What one run of an operator cost.
 #[derive(Debug, Clone, Default)]
@@ -41,12 +41,29 @@ pub struct OperatorCost {
 /// Attention layouts that a timer remembers at most.
 const REMEMBERED: usize = 1 << 14;
 
+/// Products that have been timed on one machine; shared by the schemes that are compared on it.
+#[derive(Debug, Clone, Default)]
+pub struct ProductCache(Arc<Mutex<FxHashMap<ProductShape, TimedProduct>>>);
+
+/// Time and causes of a product, and what it moves.
+type TimedProduct = (Timeline, product::Spent);
+
+impl ProductCache {
+    fn get(&self, shape: &ProductShape) -> Option<TimedProduct> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(shape).copied()
+    }
+
+    fn insert(&self, shape: &ProductShape, timed: TimedProduct) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(*shape, timed);
+    }
+}
+
 /// Times operators of one subject on one machine, remembering what it has timed.
 #[derive(Debug)]
 pub struct OperatorTimer {
     machine: Machine,
     plans: PlanCache,
-    products: FxHashMap<ProductShape, (Timeline, product::Spent)>,
+    products: ProductCache,
     attention: FxHashMap<(AttentionShape, u64, u64), Arc<Choice>>,
     forced: Option<String>,
 }
@@ -55,13 +72,13 @@ impl OperatorTimer {
     /// A timer on `machine`; `forced` names the only attention plan allowed.
     #[must_use]
     pub fn new(machine: Machine, forced: Option<String>) -> Self {
-        Self {
-            machine,
-            plans: PlanCache::default(),
-            products: FxHashMap::default(),
-            attention: FxHashMap::default(),
-            forced,
-        }
+        Self::sharing(machine, forced, ProductCache::default())
+    }
+
+    /// The same, with products that other timers on the same machine have timed.
+    #[must_use]
+    pub fn sharing(machine: Machine, forced: Option<String>, products: ProductCache) -> Self {
+        Self { machine, plans: PlanCache::default(), products, attention: FxHashMap::default(), forced }
     }
 
     /// The machine.
@@ -113,7 +130,7 @@ impl OperatorTimer {
     /// The fastest plan of a product.
     fn product(&mut self, shape: &ProductShape) -> Result<(Timeline, product::Spent), String> {
         if let Some(known) = self.products.get(shape) {
-            return Ok(*known);
+            return Ok(known);
         }
         let mut fastest: Option<(Femtos, product::Plan)> = None;
         for outline in product::outlines(&self.machine, shape) {
@@ -143,7 +160,7 @@ impl OperatorTimer {
         let best = best.ok_or_else(|| {
             format!("no tile of a {}×{} product fits a core's local SRAM", shape.product.k, shape.product.n)
         })?;
-        self.products.insert(*shape, best);
+        self.products.insert(shape, best);
         Ok(best)
     }
 

@@ -1,7 +1,7 @@
 //! A machine, a model and a scheme put together.
 
 use super::explain;
-use super::operator::{OperatorCost, OperatorTimer, add_causes};
+use super::operator::{OperatorCost, OperatorTimer, ProductCache, add_causes};
 use super::point::{Bounds, MappingReport, Point, Seconds};
 use super::search::Choice;
 use crate::attention::{Precision, Refusal, Scheme};
@@ -86,6 +86,21 @@ impl Simulator {
         precision: Precision,
         plan: Option<&str>,
     ) -> Result<Self, SetupError> {
+        Self::sharing(accelerator, model, scheme, precision, plan, ProductCache::default())
+    }
+
+    /// The same, with products that other simulators of the same machine have timed.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn sharing(
+        accelerator: &Accelerator,
+        model: &Model,
+        scheme: &'static Scheme,
+        precision: Precision,
+        plan: Option<&str>,
+        products: ProductCache,
+    ) -> Result<Self, SetupError> {
         if let Some(why) = workload::unsupported(model) {
             return Err(SetupError::Unsupported(why));
         }
@@ -99,7 +114,7 @@ impl Simulator {
         }
         let subject = Subject { model: model.clone(), attention: scheme.describe(model)?, precision };
         let weights = stored_weights(&subject);
-        let timer = OperatorTimer::new(Machine::new(accelerator), plan.map(str::to_owned));
+        let timer = OperatorTimer::sharing(Machine::new(accelerator), plan.map(str::to_owned), products);
         Ok(Self { timer, subject, scheme, weights })
     }
 
