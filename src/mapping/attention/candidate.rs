@@ -52,13 +52,17 @@ impl PlanBound {
     /// The bounds of `plan`.
     #[must_use]
     pub fn new(machine: &Machine, shape: &Shape, plan: &Plan, batch: &Batch) -> Self {
-        let latency = if shape.residence == Residence::Memory { machine.latency } else { Femtos::ZERO };
+        let from_memory = shape.residence == Residence::Memory;
+        let latency = if from_memory { machine.latency } else { Femtos::ZERO };
+        let least_memory = Bytes(u64::from(from_memory));
+        let one_tile = Bytes(shape.row.0 * plan.tile / plan.cluster);
         let tokens = batch.tokens();
         Self {
             base: machine.launch() + latency,
             start: machine.work_item(),
             moved: transfer(machine, shape, plan, tokens),
-            busiest: plan.full.busiest,
+            // A core's own limit holds for every tile, however many cores are active.
+            busiest: plan.full.busiest.max(machine.load(least_memory, Bytes::ZERO, one_tile).0),
             tile: plan.tile,
             lanes: plan.lanes,
             items: plan.streams(shape) / plan.fused,
@@ -95,7 +99,12 @@ impl PlanBound {
     const fn waves(&self, split: u64) -> u64 {
         match self.uniform {
             Some(count) => (count * self.items * split).div_ceil(self.lanes),
-            None => (self.sequences * self.items).div_ceil(self.lanes),
+            // Shorter sequences are split into parts in proportion.
+            None => {
+                let parts = (split * self.tokens).div_ceil(self.longest);
+                let items = if parts > self.sequences { parts } else { self.sequences };
+                (items * self.items).div_ceil(self.lanes)
+            }
         }
     }
 }
