@@ -108,19 +108,40 @@ fn uniform(tokens: u64, count: u64, cut: Cut, lanes: u64) -> Vec<DealtWave> {
     dealt
 }
 
-fn ragged(batch: &Batch, cut: Cut, lanes: u64) -> Vec<DealtWave> {
+/// A ragged batch on its cores.
+struct Loads {
+    /// (tokens, cores), fewest tokens first.
+    cores: Vec<(u64, u64)>,
+    /// Work items.
+    items: u64,
+    /// Tokens of all items, rounded up.
+    padded: u64,
+}
+
+fn loads(batch: &Batch, cut: Cut, lanes: u64) -> Loads {
     let Cut { streams, fused, split, tile } = cut;
     let longest = batch.longest();
-    let mut loads: Vec<(u64, u64)> = vec![(0, lanes)];
-    let (mut items, mut padded) = (0u64, 0u64);
+    let mut loads = Loads { cores: vec![(0, lanes)], items: 0, padded: 0 };
     for &(tokens, count) in batch.runs() {
         let parts = parts(split, tokens, longest);
         let length = fused * round_up(tokens.div_ceil(parts), RAGGED_GRANULE.min(tile));
         let n = count * (streams / fused) * parts;
-        items += n;
-        padded += n * length;
-        assign(&mut loads, length, n);
+        loads.items += n;
+        loads.padded += n * length;
+        assign(&mut loads.cores, length, n);
     }
+    loads
+}
+
+/// Tokens on the busiest core of a ragged batch; the same for every tile size of [`RAGGED_GRANULE`] tokens or more.
+#[must_use]
+pub(super) fn busiest(batch: &Batch, cut: Cut, lanes: u64) -> u64 {
+    loads(batch, cut, lanes).cores.last().map_or(0, |l| l.0)
+}
+
+fn ragged(batch: &Batch, cut: Cut, lanes: u64) -> Vec<DealtWave> {
+    let Cut { streams, tile, .. } = cut;
+    let Loads { cores: loads, items, padded } = loads(batch, cut, lanes);
     let real = batch.tokens() * streams;
     // loads ascend; cores with a load ≤ t are idle at token t of the busiest core.
     let mut stretches = Vec::new();

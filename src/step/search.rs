@@ -3,7 +3,7 @@
 use crate::engine::{self, Timeline};
 use crate::mapping::attention::two_pass::TwoPass;
 use crate::mapping::attention::{
-    Candidate, Plan, PlanBound, SPLITS, Shape, Spent, combine, plans, why_nothing_fits,
+    Candidate, Dealing, Plan, PlanBound, SPLITS, Shape, Spent, combine, plans, why_nothing_fits,
 };
 use crate::mapping::machine::Machine;
 use crate::mapping::{Cause, Causes};
@@ -148,11 +148,25 @@ fn one_pass(
         None => Femtos(u64::MAX),
     };
     let mut best: Option<Timed> = None;
-    let mut consider = |plan: usize, split: u64, bound: Femtos, to_beat: &mut Femtos| {
+    let ragged = batch.runs().len() > 1;
+    let mut dealt: Vec<(Dealing, u64)> = Vec::new();
+    let mut consider = |plan: usize, split: u64, bound: Option<&PlanBound>, to_beat: &mut Femtos| {
         let candidate = Candidate::new(machine, shape, &plans[plan], split);
         let follows = after.get(machine, shape, batch, split).0;
-        if bound + follows > *to_beat {
+        if bound.is_some_and(|b| b.with(split) + follows > *to_beat) {
             return;
+        }
+        if let Some(bound) = bound.filter(|_| ragged) {
+            // Dealing is dear: plans that differ in their tiles alone share what it says of the busiest core.
+            let dealing = Dealing::of(&plans[plan], shape, split);
+            let busiest = dealt.iter().find(|d| d.0 == dealing).map(|d| d.1).unwrap_or_else(|| {
+                let tokens = dealing.busiest(batch);
+                dealt.push((dealing, tokens));
+                tokens
+            });
+            if bound.with_busiest(split, busiest) + follows > *to_beat {
+                return;
+            }
         }
         if let Some((time, lookahead)) = time(batch, &candidate, follows, *to_beat) {
             let timed = Timed { time, plan, split, lookahead };
@@ -167,7 +181,7 @@ fn one_pass(
         admitted.map(|(i, plan)| (Femtos::ZERO, i, PlanBound::new(machine, shape, plan, batch))).collect();
     match *hint {
         Some((plan, split)) if plan < plans.len() && admits(&plans[plan]) => {
-            consider(plan, split.min(longest), Femtos::ZERO, &mut to_beat);
+            consider(plan, split.min(longest), None, &mut to_beat);
         }
         _ => {
             for (least, _, bound) in &mut order {
@@ -185,9 +199,8 @@ fn one_pass(
             if bound.loads_with(split) + after_least(split) > to_beat {
                 break;
             }
-            let bound = bound.with(split);
-            if bound + after_least(split) <= to_beat {
-                consider(*i, split, bound, &mut to_beat);
+            if bound.with(split) + after_least(split) <= to_beat {
+                consider(*i, split, Some(bound), &mut to_beat);
             }
         }
     }

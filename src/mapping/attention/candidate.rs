@@ -1,8 +1,8 @@
 //! A plan and a token split applied to a batch: a tile program, its bytes, and a bound that no run of it can beat.
 
 use super::tile::reads;
-use super::{Plan, Residence, Shape, TileCost};
-use crate::mapping::deal::{Cut, Stretch, deal, parts};
+use super::{Plan, Residence, Shape, TILES, TileCost};
+use crate::mapping::deal::{Cut, Stretch, busiest, deal, parts};
 use crate::mapping::machine::Machine;
 use crate::mapping::program::{Program, Tile, Wave};
 use crate::mapping::{Cause, Causes};
@@ -18,6 +18,30 @@ pub struct Candidate<'a> {
     pub plan: &'a Plan,
     /// Token split.
     pub split: u64,
+}
+
+/// What decides how a ragged batch is dealt, beside the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dealing {
+    cut: Cut,
+    lanes: u64,
+}
+
+impl Dealing {
+    /// How `plan` deals with `split`; plans that differ in their tiles alone deal alike.
+    #[must_use]
+    pub const fn of(plan: &Plan, shape: &Shape, split: u64) -> Self {
+        Self {
+            cut: Cut { streams: plan.streams(shape), fused: plan.fused, split, tile: TILES[0] },
+            lanes: plan.lanes,
+        }
+    }
+
+    /// Tokens on the busiest core.
+    #[must_use]
+    pub fn busiest(&self, batch: &Batch) -> u64 {
+        busiest(batch, self.cut, self.lanes)
+    }
 }
 
 impl<'a> Candidate<'a> {
@@ -86,6 +110,13 @@ impl PlanBound {
             }
         };
         let compute = Femtos(self.busiest.0.saturating_mul(tiles));
+        self.loads_with(split).max(self.base + self.start + compute)
+    }
+
+    /// The same where the busiest core is known to have `tokens` tokens.
+    #[must_use]
+    pub fn with_busiest(&self, split: u64, tokens: u64) -> Femtos {
+        let compute = Femtos(self.busiest.0.saturating_mul(tokens / self.tile));
         self.loads_with(split).max(self.base + self.start + compute)
     }
 

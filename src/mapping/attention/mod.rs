@@ -7,7 +7,7 @@ mod candidate;
 mod tile;
 pub mod two_pass;
 
-pub use candidate::{Candidate, PlanBound, Spent, combine};
+pub use candidate::{Candidate, Dealing, PlanBound, Spent, combine};
 pub use tile::TileCost;
 
 use super::machine::Machine;
