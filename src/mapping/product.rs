@@ -32,6 +32,8 @@ pub struct Shape {
 /// One way to run a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
+    /// The outline that it comes from.
+    pub outline: Outline,
     /// Output columns of a work item.
     pub columns: u64,
     /// Rows of a work item.
@@ -146,31 +148,21 @@ pub struct Outline {
     held: Stationary,
 }
 
-/// Every outline that `machine` admits, the lowest bound first.
+/// Every outline that `machine` admits and whose bound is at most `to_beat`, the lowest bound first.
 #[must_use]
-pub fn outlines(machine: &Machine, shape: &Shape) -> Vec<Outline> {
-    let cores = machine.cores();
+pub fn outlines(machine: &Machine, shape: &Shape, to_beat: Femtos) -> Vec<Outline> {
     let columns = shape.all_columns();
     let m = shape.product.m;
-    if cores == 1 && machine.spec.cores.accumulators.is_none() && nothing_on_chip_costs(machine) {
-        // One core with nothing to run out of: one item.
+    if one_item_is_all(machine) {
         return vec![Outline { bound: Femtos::ZERO, columns, rows: m, split: 1, held: Stationary::Right }];
     }
-    let mut outlines = Vec::with_capacity(128);
-    for width in widths(columns) {
+    let mut outlines = Vec::with_capacity(64);
+    for columns in widths(columns) {
         for rows in ROWS.into_iter().filter(|&r| r < m).chain(std::iter::once(m)) {
-            if machine.spec.cores.accumulators.is_some_and(|a| rows * width * 4 > a.0) {
-                continue;
-            }
             for split in SPLITS {
-                let items = columns.div_ceil(width) * m.div_ceil(rows);
-                if split > 1 && (items * split > 2 * cores || shape.product.k / split < 64) {
-                    continue;
-                }
                 for &held in machine.spec.cores.mac_array.orientations() {
-                    let mut outline = Outline { bound: Femtos::ZERO, columns: width, rows, split, held };
-                    outline.bound = outline.lower_bound(machine, shape);
-                    outlines.push(outline);
+                    let outline = Outline { bound: Femtos::ZERO, columns, rows, split, held };
+                    outlines.extend(outline.on(machine, shape).filter(|o| o.bound <= to_beat));
                 }
             }
         }
@@ -179,7 +171,29 @@ pub fn outlines(machine: &Machine, shape: &Shape) -> Vec<Outline> {
     outlines
 }
 
+/// Whether there is one core with nothing to run out of, so that a product is one work item.
+fn one_item_is_all(machine: &Machine) -> bool {
+    machine.cores() == 1 && machine.spec.cores.accumulators.is_none() && nothing_on_chip_costs(machine)
+}
+
 impl Outline {
+    /// This outline on `machine`, with its bound there; `None` where the machine does not admit it.
+    #[must_use]
+    pub fn on(self, machine: &Machine, shape: &Shape) -> Option<Self> {
+        let Self { columns, rows, split, .. } = self;
+        if machine.spec.cores.accumulators.is_some_and(|a| rows * columns * 4 > a.0) {
+            return None;
+        }
+        let items = shape.all_columns().div_ceil(columns) * shape.product.m.div_ceil(rows);
+        if split > 1 && (items * split > 2 * machine.cores() || shape.product.k / split < 64) {
+            return None;
+        }
+        if one_item_is_all(machine) && (items > 1 || split > 1) {
+            return None;
+        }
+        Some(Self { bound: self.lower_bound(machine, shape), ..self })
+    }
+
     /// The array's least busy time, or the time of all bytes and wave starts and what follows the last byte: its latency, and the
     /// least that a tile takes on the array.
     fn lower_bound(&self, machine: &Machine, shape: &Shape) -> Femtos {
@@ -243,6 +257,7 @@ fn plan(machine: &Machine, shape: &Shape, outline: Outline, tile_bytes: u64) -> 
         }
     };
     let mut plan = Plan {
+        outline,
         columns,
         rows,
         split,

@@ -1,5 +1,6 @@
 //! The fastest way to run attention: every candidate that could win is timed, in a fixed order, and the first of equals is kept.
 
+use super::operator::remember;
 use crate::engine::{self, Timeline};
 use crate::mapping::attention::two_pass::TwoPass;
 use crate::mapping::attention::{
@@ -10,6 +11,7 @@ use crate::mapping::{Cause, Causes};
 use crate::units::{Bytes, Femtos};
 use crate::workload::Batch;
 use rustc_hash::FxHashMap;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Names of plans that can be forced.
@@ -43,6 +45,14 @@ pub struct Choice {
 /// Index of a plan, and a token split.
 type Pair = (usize, u64);
 
+/// Cluster, head groups, fused rows and tile of a plan.
+type PlanKey = (u64, u64, u64, u64);
+
+thread_local! {
+    /// The plan and split that won last for each shape, whatever the machine. It speeds the search up and cannot change its result.
+    static LAST_PLANS: RefCell<FxHashMap<Shape, (PlanKey, u64)>> = RefCell::default();
+}
+
 /// Plans by shape, made once for a machine, and the passes that have been timed.
 #[derive(Debug, Default)]
 pub struct PlanCache {
@@ -66,8 +76,20 @@ impl PlanCache {
         admits: impl Fn(&Plan) -> bool,
         limit: Option<Femtos>,
     ) -> Option<Choice> {
-        let known = self.plans.entry(*shape).or_insert_with(|| (plans(machine, shape), None));
-        one_pass(machine, shape, batch, &known.0, admits, limit, &mut known.1)
+        let key = |p: &Plan| (p.cluster, p.head_groups, p.fused, p.tile);
+        let (plans, hint) = self.plans.entry(*shape).or_insert_with(|| {
+            let plans = plans(machine, shape);
+            let last = LAST_PLANS.with_borrow(|last| last.get(shape).copied());
+            let hint =
+                last.and_then(|(last, split)| Some((plans.iter().position(|p| key(p) == last)?, split)));
+            (plans, hint)
+        });
+        let before = *hint;
+        let choice = one_pass(machine, shape, batch, plans, admits, limit, hint);
+        if let Some((plan, split)) = hint.filter(|_| *hint != before) {
+            remember(&LAST_PLANS, *shape, (key(&plans[plan]), split));
+        }
+        choice
     }
 }
 

@@ -112,7 +112,7 @@ fn products_are_the_fastest_of_all_plans() {
                 prefetched: a.overheads.prefetch_weights,
             };
             let mut best: Option<Femtos> = None;
-            let plans = product::outlines(&machine, &shape)
+            let plans = product::outlines(&machine, &shape, Femtos(u64::MAX))
                 .into_iter()
                 .flat_map(|o| o.plans(&machine, &shape).map(move |p| (o, p)));
             for (outline, plan) in plans.collect::<Vec<_>>() {
