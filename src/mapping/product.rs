@@ -156,13 +156,14 @@ pub fn outlines(machine: &Machine, shape: &Shape, to_beat: Femtos) -> Vec<Outlin
     if one_item_is_all(machine) {
         return vec![Outline { bound: Femtos::ZERO, columns, rows: m, split: 1, held: Stationary::Right }];
     }
+    let common = Common::new(machine, shape);
     let mut outlines = Vec::with_capacity(64);
     for columns in widths(columns) {
         for rows in ROWS.into_iter().filter(|&r| r < m).chain(std::iter::once(m)) {
             for split in SPLITS {
                 for &held in machine.spec.cores.mac_array.orientations() {
                     let outline = Outline { bound: Femtos::ZERO, columns, rows, split, held };
-                    outlines.extend(outline.on(machine, shape).filter(|o| o.bound <= to_beat));
+                    outlines.extend(outline.bounded(machine, shape, &common).filter(|o| o.bound <= to_beat));
                 }
             }
         }
@@ -176,10 +177,34 @@ fn one_item_is_all(machine: &Machine) -> bool {
     machine.cores() == 1 && machine.spec.cores.accumulators.is_none() && nothing_on_chip_costs(machine)
 }
 
+/// What the bounds of all outlines of a product have in common.
+struct Common {
+    /// Launch and latency.
+    base: Femtos,
+    /// Starting a wave.
+    start: Femtos,
+    /// Weights and kept rows from memory.
+    moved: Femtos,
+}
+
+impl Common {
+    fn new(machine: &Machine, shape: &Shape) -> Self {
+        Self {
+            base: machine.launch() + shape.latency(machine),
+            start: machine.work_item(),
+            moved: machine.memory_time(shape.weights + shape.input_from_memory),
+        }
+    }
+}
+
 impl Outline {
     /// This outline on `machine`, with its bound there; `None` where the machine does not admit it.
     #[must_use]
     pub fn on(self, machine: &Machine, shape: &Shape) -> Option<Self> {
+        self.bounded(machine, shape, &Common::new(machine, shape))
+    }
+
+    fn bounded(self, machine: &Machine, shape: &Shape, common: &Common) -> Option<Self> {
         let Self { columns, rows, split, .. } = self;
         if machine.spec.cores.accumulators.is_some_and(|a| rows * columns * 4 > a.0) {
             return None;
@@ -191,12 +216,12 @@ impl Outline {
         if one_item_is_all(machine) && (items > 1 || split > 1) {
             return None;
         }
-        Some(Self { bound: self.lower_bound(machine, shape), ..self })
+        Some(Self { bound: self.lower_bound(machine, shape, common), ..self })
     }
 
     /// The array's least busy time, or the time of all bytes and wave starts and what follows the last byte: its latency, and the
     /// least that a tile takes on the array.
-    fn lower_bound(&self, machine: &Machine, shape: &Shape) -> Femtos {
+    fn lower_bound(&self, machine: &Machine, shape: &Shape, common: &Common) -> Femtos {
         let product = shape.product;
         let n = self.columns.min(product.n);
         let item =
@@ -205,14 +230,9 @@ impl Outline {
         let items = shape.all_columns().div_ceil(self.columns) * product.m.div_ceil(self.rows) * self.split;
         let waves = items.div_ceil(machine.cores());
         let compute = if busy.0 == 0 { Femtos::ZERO } else { machine.spec.clock.time(busy) * waves };
-        let moved =
-            machine.memory_time(shape.weights + shape.input_from_memory) + machine.work_item() * waves;
-        let least = Product { k: 1, ..item };
-        let last = machine.array(least, self.held, shape.dtype);
-        let last = machine.stage(&last, false);
-        machine.launch()
-            + shape.latency(machine)
-            + (moved + last.stream + last.fill).max(machine.work_item() + compute)
+        let least = machine.array(Product { k: 1, ..item }, self.held, shape.dtype);
+        let last = machine.spec.clock.time(least.stream + least.fill);
+        common.base + (common.moved + common.start * waves + last).max(common.start + compute)
     }
 
     /// The plans with this outline that fit a core, smallest tile first; tiles of equal depth once.
