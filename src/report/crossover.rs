@@ -52,7 +52,29 @@ pub fn write_brief(
             continue;
         }
         let (title, wins) = title_of(along);
-        wrapped(title.trim_start(), "", width, out)?;
+        let mut title = title.trim_start().trim_end_matches(':').to_owned();
+        // A name that never changes is said once.
+        let rows = || {
+            documents.iter().flat_map(|d| d.answers.iter().filter(|a| a.along == along).map(move |a| (d, a)))
+        };
+        let names = |(d, a): (&CrossoverDocument, &Answer)| {
+            [d.model.clone(), d.accelerator.clone(), a.scheme.clone()]
+        };
+        let first = rows().next().map(names).unwrap_or_default();
+        let varies: Vec<bool> = (0..3).map(|i| rows().any(|row| names(row)[i] != first[i])).collect();
+        for (name, _) in first.iter().zip(&varies).filter(|(_, varies)| !**varies) {
+            title.push_str(", ");
+            title.push_str(name);
+        }
+        title.push(':');
+        wrapped(&title, "", width, out)?;
+        let shown = |all: Vec<String>| -> Vec<String> {
+            all.into_iter()
+                .enumerate()
+                .filter(|(i, _)| varies.get(*i).copied().unwrap_or(true))
+                .map(|(_, t)| t)
+                .collect()
+        };
         let header = [
             "model",
             "accelerator",
@@ -64,12 +86,12 @@ pub fn write_brief(
             "best",
             "there limited by",
         ];
-        let mut table = TableWriter::new(&header, 4, width);
-        for document in documents {
-            for answer in document.answers.iter().filter(|a| a.along == along) {
-                let names = [document.model.clone(), document.accelerator.clone()];
-                table.row(names.into_iter().chain(cells(answer)));
-            }
+        let header = shown(header.map(str::to_owned).to_vec());
+        let header: Vec<&str> = header.iter().map(String::as_str).collect();
+        let mut table = TableWriter::new(&header, header.len() - 5, width);
+        for row in rows() {
+            let [model, machine, _] = names(row);
+            table.row(shown([model, machine].into_iter().chain(cells(row.1)).collect()));
         }
         table.write(out)?;
     }
