@@ -117,6 +117,7 @@ fn replay(page: &Path, place: &Path) -> (String, String) {
 
 #[test]
 fn every_command_does_what_the_pages_show() {
+    let _pages = super::PAGES.lock();
     let mut stale = String::new();
     for page in pages() {
         let place = workplace();

@@ -85,6 +85,7 @@ fn rows(out: &mut String, prefix: &str, schema: &Value) {
 
 #[test]
 fn the_page_of_keys_lists_every_key_of_every_schema() {
+    let _pages = super::PAGES.lock();
     let page = root().join("docs/config.md");
     let text = std::fs::read_to_string(&page).unwrap();
     let mut new = text.clone();

@@ -17,6 +17,9 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Held by whatever reads a page to write it anew.
+static PAGES: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// Whether to write what is stale instead of failing.
 fn update() -> bool {
     std::env::var_os("UPDATE_DOCS").is_some_and(|v| v == "1")
