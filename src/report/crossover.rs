@@ -84,7 +84,7 @@ pub fn write_brief(
             "bandwidth alone",
             "range",
             "best",
-            "there limited by",
+            "limited by",
         ];
         let header = shown(header.map(str::to_owned).to_vec());
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
