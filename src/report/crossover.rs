@@ -75,17 +75,8 @@ pub fn write_brief(
                 .map(|(_, t)| t)
                 .collect()
         };
-        let header = [
-            "model",
-            "accelerator",
-            "scheme",
-            "at",
-            wins,
-            "bandwidth alone",
-            "range",
-            "best",
-            "limited by",
-        ];
+        let header =
+            ["model", "accelerator", "scheme", "at", wins, "bandwidth alone", "range", "best", "limited by"];
         let header = shown(header.map(str::to_owned).to_vec());
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
         let mut table = TableWriter::new(&header, header.len() - 5, width);
