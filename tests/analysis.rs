@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Output;
 
 fn slimsim(arguments: &[&str]) -> Output {
-    Command::cargo_bin("slimsim").unwrap().args(arguments).output().unwrap()
+    Command::cargo_bin("slimsim").unwrap().env_remove("COLUMNS").args(arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -49,6 +49,75 @@ fn crossover_says_the_same_in_every_format() {
     let table = ask("table");
     let words = text(&table).replace(',', "");
     assert!(words.contains(&format!("slim-k wins from n = {from} on")), "{words}");
+}
+
+#[test]
+fn crossover_varies_what_was_asked_for_and_says_it_briefly() {
+    let mut arguments = ON_H100.to_vec();
+    arguments.extend(["-b", "1,8", "--along", "context", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&slimsim(&arguments).stdout).unwrap();
+    let answers = json["answers"].as_array().unwrap();
+    assert_eq!(answers.len(), 2);
+    assert!(answers.iter().all(|a| a["along"] == "context"));
+
+    let brief = slimsim(&[
+        "crossover",
+        "-a",
+        "h100-sxm,groq-lpu",
+        "-m",
+        "codellama-7b",
+        "-b",
+        "1,8",
+        "--along",
+        "context",
+        "--brief",
+    ]);
+    assert!(brief.status.success());
+    let text = String::from_utf8(brief.stdout).unwrap();
+    // One table: names that vary in columns, those that do not in the heading, no words below.
+    assert!(text.starts_with("from which context on, codellama-7b, slim-k:\n"), "{text}");
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|l| l.contains("batch"))
+        .map(|l| l.split("  ").map(str::trim).filter(|c| !c.is_empty()).collect())
+        .collect();
+    assert_eq!(rows.len(), 4);
+    for (row, answer) in rows.iter().zip(answers) {
+        assert_eq!(row[0], "h100-sxm");
+        assert_eq!(row[2].replace(',', ""), answer["wins_from"].to_string());
+    }
+    assert_eq!(rows[2][..4], ["groq-lpu", "batch 1", "does not run", "–"]);
+
+    let both = slimsim(&["crossover", "-a", "h100-sxm", "-m", "codellama-7b", "--brief", "--format", "csv"]);
+    assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
+fn plots_mark_the_crossover_that_crossover_finds() {
+    let mut arguments = ON_H100.to_vec();
+    arguments.extend(["--along", "context", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&slimsim(&arguments).stdout).unwrap();
+    let found = json["answers"][0]["wins_from"].as_u64().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    // From two points far apart, interpolation would miss it by far.
+    let drawn = slimsim(&[
+        "plot",
+        "-a",
+        "h100-sxm",
+        "-m",
+        "codellama-7b",
+        "-n",
+        "256,16k",
+        "--kind",
+        "speedup",
+        "--out",
+        out,
+    ]);
+    assert!(drawn.status.success());
+    let svg = std::fs::read_to_string(folder.path().join("speedup.svg")).unwrap();
+    let label = format!("{},{:03}", found / 1000, found % 1000);
+    assert!(found >= 1000 && svg.contains(&format!("wins from {label}")), "{found}");
 }
 
 #[test]

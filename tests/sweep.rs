@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Output;
 
 fn slimsim(arguments: &[&str]) -> Output {
-    Command::cargo_bin("slimsim").unwrap().args(arguments).output().unwrap()
+    Command::cargo_bin("slimsim").unwrap().env_remove("COLUMNS").args(arguments).output().unwrap()
 }
 
 fn sweep(file: &Path, out: &Path, more: &[&str]) -> Output {

@@ -130,7 +130,9 @@ pub struct Question<'a> {
     pub contexts: &'a [u64],
     /// Contexts at which heads are varied.
     pub head_contexts: &'a [u64],
-    /// Batches at which context and heads are varied.
+    /// Batches at which the context is varied.
+    pub context_batches: &'a [u64],
+    /// Batches at which heads are varied.
     pub batches: &'a [u64],
     /// Longest context to try.
     pub max_context: u64,
@@ -143,7 +145,7 @@ impl Question<'_> {
         let mut asked: Vec<(&'static Scheme, Along, Option<u64>, Option<u64>)> = Vec::new();
         let schemes = || self.schemes.iter().copied().filter(|s| s.name != BASELINE);
         for scheme in schemes() {
-            asked.extend(self.batches.iter().map(|&b| (scheme, Along::Context, None, Some(b))));
+            asked.extend(self.context_batches.iter().map(|&b| (scheme, Along::Context, None, Some(b))));
         }
         for scheme in schemes() {
             asked.extend(self.contexts.iter().map(|&n| (scheme, Along::Batch, Some(n), None)));

@@ -6,8 +6,9 @@ use crate::analysis::{Along, Answer, CrossoverDocument, Question, Verdict};
 use crate::attention::BASELINE;
 use crate::config::limits::MAX_CONTEXT;
 use crate::model::Model;
-use crate::report::{Exporter, Format, answer_columns};
+use crate::report::{Exporter, Format, answer_columns, write_brief};
 use crate::step::Comparison;
+use clap::ValueEnum;
 use std::io;
 
 /// Find from which context and batch, and up to how many heads, a scheme beats the KV-cache
@@ -24,9 +25,27 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_parser = super::selectors::tokens)]
     max_context: Option<u64>,
 
+    /// What to vary [default: all three]
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    along: Vec<What>,
+
+    /// Only the answers, of all machines and models in one table: no words
+    #[arg(long, conflicts_with = "format")]
+    brief: bool,
+
     /// Format of the result
     #[arg(long, value_name = "FORMAT", default_value_t, value_parser = output::format)]
     format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Context, at each batch
+    Context,
+    /// Batch, at each context
+    Batch,
+    /// Heads, at each context and batch
+    Heads,
 }
 
 impl Args {
@@ -39,9 +58,14 @@ impl Args {
             return Err(error.with_help("--scheme names others, such as slim-k"));
         }
         let results = self.selectors.on_threads(|| self.answer(&study))?;
-        documents(&results, self.format)?;
+        if self.brief {
+            output::print(|out| write_brief(&results, output::width(), out))?;
+        } else {
+            documents(&results, self.format)?;
+        }
         // A model on paper that has few heads fits everywhere: that answers nothing of what was asked.
-        let answers = || results.iter().flat_map(|d| &d.answers).filter(|a| a.along != Along::Heads);
+        let asked = |a: &&Answer| a.along != Along::Heads || self.along == [What::Heads];
+        let answers = || results.iter().flat_map(|d| &d.answers).filter(asked);
         if answers().any(|a| a.verdict != Verdict::DoesNotRun) {
             return Ok(());
         }
@@ -57,16 +81,20 @@ impl Args {
                 return Err(CliError::from(refusal.clone()));
             }
             let max_context = self.max_context.unwrap_or(model.max_context).min(MAX_CONTEXT);
-            let contexts = study.contexts_or_grid(model);
-            let longest = [max_context];
+            let wanted = |what| self.along.is_empty() || self.along.contains(&what);
+            let only = |what, values: Vec<u64>| if wanted(what) { values } else { Vec::new() };
+            let contexts = only(What::Batch, study.contexts_or_grid(model));
+            let longest = vec![max_context];
+            let head_contexts = if study.contexts.is_empty() { longest } else { study.contexts.clone() };
             let question = Question {
                 accelerator,
                 model,
                 schemes: &study.schemes,
                 precision: study.precision,
                 plan,
-                head_contexts: if study.contexts.is_empty() { &longest } else { &study.contexts },
+                head_contexts: &only(What::Heads, head_contexts),
                 contexts: &contexts,
+                context_batches: &only(What::Context, study.batches.clone()),
                 batches: &study.batches,
                 max_context,
             };

@@ -23,9 +23,12 @@ pub fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// The terminal's width in columns; `None` where stdout is none.
+/// The width for tables and words: what the environment's `COLUMNS` says, else the terminal's; `None` where stdout is none.
 #[must_use]
 pub fn width() -> Option<u16> {
+    if let Some(width) = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()) {
+        return Some(width);
+    }
     if !io::stdout().is_terminal() {
         return None;
     }

@@ -172,9 +172,17 @@ fn table(file: &str, document: &PinsDocument, out: &mut dyn std::io::Write) -> s
         "relative",
         "may move",
     ];
-    let mut table = TableWriter::new(&header, 3, width());
+    // Names that never change are said once.
+    let of = |m: &Moved| [m.accelerator.clone(), m.model.clone()];
+    let first = document.moved.first().map(of).unwrap_or_default();
+    let skip = if document.moved.iter().all(|m| of(m) == first) { 2 } else { 0 };
+    if skip > 0 {
+        let [accelerator, model] = first;
+        writeln!(out, "{model} on {accelerator}:")?;
+    }
+    let mut table = TableWriter::new(&header[skip..], 3 - skip, width());
     for moved in &document.moved {
-        table.row(cells(moved));
+        table.row(cells(moved).into_iter().skip(skip));
     }
     table.write(out)?;
     for Moved { scheme, context, batch, reason, .. } in &document.moved {

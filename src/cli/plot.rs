@@ -4,8 +4,10 @@ use super::list::memory_name;
 use super::output::{self, print};
 use super::run::{document, simulate};
 use super::{CliError, Selectors, Study};
-use crate::attention;
+use crate::analysis::Question;
+use crate::attention::{self, Scheme};
 use crate::hardware::Accelerator;
+use crate::model::Model;
 use crate::report::PointsDocument;
 use crate::report::plot::{self, CauseChart, CauseUnit, Plot, PlotError, RooflineChart, SpeedupChart};
 use clap::ValueEnum;
@@ -68,7 +70,7 @@ impl Args {
             let of = (results.len() > 1).then_some([document.accelerator, document.model]);
             for &kind in &self.kind {
                 plots.extend(
-                    draw(kind, &study, accelerator, &document)
+                    draw(kind, &study, (accelerator, model), &document)
                         .into_iter()
                         .map(|(name, plot)| (output::file_name(&name, of), plot)),
                 );
@@ -90,7 +92,12 @@ impl Args {
 }
 
 /// The plots of a kind, and names that tell them apart.
-fn draw(kind: Kind, study: &Study, accelerator: &Accelerator, document: &PointsDocument<'_>) -> Vec<Named> {
+fn draw(
+    kind: Kind,
+    study: &Study,
+    (accelerator, model): (&Accelerator, &Model),
+    document: &PointsDocument<'_>,
+) -> Vec<Named> {
     let by_batch = |name: &str, plot: &dyn Fn(u64) -> Result<Plot, PlotError>| -> Vec<Named> {
         let many = study.batches.len() > 1;
         let name = |b: u64| if many { format!("{name}-batch-{b}") } else { name.to_owned() };
@@ -101,8 +108,12 @@ fn draw(kind: Kind, study: &Study, accelerator: &Accelerator, document: &PointsD
             let schemes: Vec<_> = study.schemes.iter().filter(|s| s.name != attention::BASELINE).collect();
             let many = schemes.len() > 1;
             let name = |scheme: &str| if many { format!("speedup-{scheme}") } else { "speedup".to_owned() };
-            let plot = |scheme| plot::speedup(&SpeedupChart::of_points(document, scheme));
-            schemes.iter().map(|s| (name(s.name), plot(s.name))).collect()
+            let plot = |scheme: &'static Scheme| {
+                let mut chart = SpeedupChart::of_points(document, scheme.name);
+                exact(&mut chart, study, accelerator, model, scheme);
+                plot::speedup(&chart)
+            };
+            schemes.iter().map(|s| (name(s.name), plot(s))).collect()
         }
         Kind::Causes => {
             let unit = cause_unit(document);
@@ -118,6 +129,38 @@ fn draw(kind: Kind, study: &Study, accelerator: &Accelerator, document: &PointsD
                 plot::roofline(&RooflineChart::of_points(document, b, peak, bandwidth.0 as f64, memory))
             })
         }
+    }
+}
+
+/// Puts the crossovers that `crossover` finds in the place of interpolated ones.
+fn exact(
+    chart: &mut SpeedupChart,
+    study: &Study,
+    accelerator: &Accelerator,
+    model: &Model,
+    scheme: &'static Scheme,
+) {
+    for curve in &mut chart.curves {
+        // Only between contexts that were asked for: elsewhere the line shows none.
+        let (Some(_), Some(&(first, _)), Some(&(last, _))) =
+            (curve.crossover, curve.points.first(), curve.points.last())
+        else {
+            continue;
+        };
+        let question = Question {
+            accelerator,
+            model,
+            schemes: &[scheme],
+            precision: study.precision,
+            plan: study.plan.as_deref(),
+            contexts: &[],
+            head_contexts: &[],
+            context_batches: &[curve.batch],
+            batches: &[],
+            max_context: last,
+        };
+        let found = question.answer().answers.first().and_then(|a| a.wins_from);
+        curve.crossover = found.filter(|n| (first..=last).contains(n)).or(curve.crossover);
     }
 }
 

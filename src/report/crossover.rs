@@ -37,6 +37,69 @@ pub fn answer_columns() -> &'static [String] {
     &COLUMNS
 }
 
+/// Writes the answers of all `documents` as one table for each thing that was varied, without words.
+///
+/// # Errors
+/// The writer's own.
+pub fn write_brief(
+    documents: &[CrossoverDocument],
+    width: Option<u16>,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    for along in [Along::Context, Along::Batch, Along::Heads] {
+        let of = |d: &CrossoverDocument| d.answers.iter().any(|a| a.along == along);
+        if !documents.iter().any(of) {
+            continue;
+        }
+        let (title, wins) = title_of(along);
+        let mut title = title.trim_start().trim_end_matches(':').to_owned();
+        // A name that never changes is said once.
+        let rows = || {
+            documents.iter().flat_map(|d| d.answers.iter().filter(|a| a.along == along).map(move |a| (d, a)))
+        };
+        let names = |(d, a): (&CrossoverDocument, &Answer)| {
+            [d.model.clone(), d.accelerator.clone(), a.scheme.clone()]
+        };
+        let first = rows().next().map(names).unwrap_or_default();
+        let varies: Vec<bool> = (0..3).map(|i| rows().any(|row| names(row)[i] != first[i])).collect();
+        for (name, _) in first.iter().zip(&varies).filter(|(_, varies)| !**varies) {
+            title.push_str(", ");
+            title.push_str(name);
+        }
+        title.push(':');
+        wrapped(&title, "", width, out)?;
+        let shown = |all: Vec<String>| -> Vec<String> {
+            all.into_iter()
+                .enumerate()
+                .filter(|(i, _)| varies.get(*i).copied().unwrap_or(true))
+                .map(|(_, t)| t)
+                .collect()
+        };
+        let header =
+            ["model", "accelerator", "scheme", "at", wins, "bandwidth alone", "range", "best", "limited by"];
+        let header = shown(header.map(str::to_owned).to_vec());
+        let header: Vec<&str> = header.iter().map(String::as_str).collect();
+        let mut table = TableWriter::new(&header, header.len() - 5, width);
+        for row in rows() {
+            let [model, machine, _] = names(row);
+            table.row(shown([model, machine].into_iter().chain(cells(row.1)).collect()));
+        }
+        table.write(out)?;
+    }
+    Ok(())
+}
+
+/// What a table is of, and the name of the column with the answers.
+const fn title_of(along: Along) -> (&'static str, &'static str) {
+    match along {
+        Along::Context => ("\nfrom which context on:", "wins from n"),
+        Along::Batch => ("\nfrom which batch on:", "wins from B"),
+        Along::Heads => {
+            ("\nup to how many heads (head dimension constant, d_model and FFN in proportion):", "wins to h")
+        }
+    }
+}
+
 /// Writes one table for each thing that was varied, and the answers in words below.
 pub(super) fn write_table(
     document: &CrossoverDocument,
@@ -53,14 +116,7 @@ pub(super) fn write_table(
         if answers.is_empty() {
             continue;
         }
-        let (title, wins) = match along {
-            Along::Context => ("\nfrom which context on:", "wins from n"),
-            Along::Batch => ("\nfrom which batch on:", "wins from B"),
-            Along::Heads => (
-                "\nup to how many heads (head dimension constant, d_model and FFN in proportion):",
-                "wins to h",
-            ),
-        };
+        let (title, wins) = title_of(along);
         wrapped(title, "", width, out)?;
         let header = ["scheme", "at", wins, "bandwidth alone", "range", "best", "there limited by"];
         let mut table = TableWriter::new(&header, 2, width);
@@ -95,8 +151,15 @@ fn cells(answer: &Answer) -> [String; 7] {
         answer.scheme.clone(),
         place(answer),
         verdict,
-        answer.bandwidth_bound.map_or_else(|| "never".to_owned(), thousands),
-        format!("{} … {}", thousands(answer.range_from), number(answer.range_to)),
+        match (answer.verdict, answer.bandwidth_bound) {
+            (Verdict::DoesNotRun, _) => "–".to_owned(),
+            (_, None) => "never".to_owned(),
+            (_, Some(at)) => thousands(at),
+        },
+        answer.range_to.map_or_else(
+            || "–".to_owned(),
+            |to| format!("{} … {}", thousands(answer.range_from), thousands(to)),
+        ),
         best.map_or_else(|| "–".to_owned(), |(s, at)| format!("{}× at {}", significant(s, 4), thousands(at))),
         answer.limited_by.clone().unwrap_or_else(|| "–".to_owned()),
     ]

@@ -16,7 +16,7 @@ mod rows;
 mod sweep;
 mod table;
 
-pub use crossover::answer_columns;
+pub use crossover::{answer_columns, write_brief};
 pub use csv::{CsvExporter, CsvWriter, flatten, point_columns, replay_columns};
 pub use files::{ReportError, write_atomically};
 pub use json::{JsonExporter, write_json};

@@ -12,6 +12,7 @@ pub(crate) fn slimsim(line: &str) -> Output {
 /// Runs `slimsim` in a folder.
 pub(crate) fn slimsim_in(folder: &Path, arguments: &[&str]) -> Output {
     assert_cmd::Command::new(env!("CARGO_BIN_EXE_slimsim"))
+        .env_remove("COLUMNS")
         .current_dir(folder)
         .args(arguments)
         .output()

@@ -28,6 +28,7 @@ impl Case {
             plan: None,
             contexts,
             head_contexts: heads,
+            context_batches: batches,
             batches,
             max_context,
         };

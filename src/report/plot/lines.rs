@@ -69,9 +69,13 @@ fn x_axis(chart: &LineChart) -> (Vec<f64>, Axis, bool) {
     } else {
         Scale::Linear { min: low - 0.5, max: high + 0.5 }
     };
-    // A tick at each value asked for, as far as there is room; the frame leaves out labels that would touch.
+    // A tick at each value asked for, as far as there is room; the frame leaves out labels that would touch. Of many counts, those
+    // at powers of two are enough.
+    let all = || at.iter().copied().zip(chart.x.iter().map(|(_, l)| l.clone()));
+    let power = |t: f64| t >= 1.0 && t.fract() == 0.0 && (t as u64).is_power_of_two();
+    let powers: Vec<(f64, String)> = all().filter(|&(t, _)| numeric && power(t)).collect();
     let stride = at.len().div_ceil(17).max(1);
-    let ticks = at.iter().copied().zip(&chart.x).step_by(stride).map(|(t, (_, l))| (t, l.clone())).collect();
+    let ticks = if at.len() > 8 && powers.len() >= 4 { powers } else { all().step_by(stride).collect() };
     (at, Axis { title: chart.x_title.clone(), scale, ticks }, numeric)
 }
 

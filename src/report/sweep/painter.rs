@@ -332,8 +332,12 @@ impl Painter<'_> {
         };
         plot::lines(&LineChart {
             title: self.title(&format!("{what}{of}")),
-            note: self
-                .note(self.dimension(x).target != AxisTarget::Batch && self.chart.series == Series::Scheme),
+            note: self.note(
+                ![Some(x), self.series()]
+                    .iter()
+                    .flatten()
+                    .any(|&i| self.dimension(i).target == AxisTarget::Batch),
+            ),
             x_title: self.dimension(x).name.clone(),
             x: along,
             y_title: what,
