@@ -46,7 +46,7 @@ fn comparable(path: &Path) -> bool {
 /// A folder to work in: what the project's root offers to a reader who follows the documentation.
 fn workplace() -> tempfile::TempDir {
     let place = tempfile::tempdir().unwrap();
-    for shared in ["configs", "traces"] {
+    for shared in ["configs", "docs", "traces"] {
         std::os::unix::fs::symlink(root().join(shared), place.path().join(shared)).unwrap();
     }
     std::fs::create_dir(place.path().join("bin")).unwrap();
