@@ -49,6 +49,9 @@ pub(super) fn reason(
     if plan.head_groups > 1 {
         how.push(format!("{} groups of heads walking the same tokens", plan.head_groups));
     }
+    if choice.heads_in_tile > 1 {
+        how.push(format!("each tile holds all {} KV heads", choice.heads_in_tile));
+    }
     if plan.fused > 1 {
         how.push(format!("a work item walks all {} KV heads in turn", plan.fused));
     }

@@ -38,6 +38,8 @@ pub struct Choice {
     pub passes: u64,
     /// Times that each row is read from memory.
     pub memory_reads: u64,
+    /// KV heads whose rows a tile holds.
+    pub heads_in_tile: u64,
     /// The best plan of another kind, and its time, where one was close enough to be timed.
     pub runner_up: Option<(&'static str, Femtos)>,
 }
@@ -115,6 +117,12 @@ pub fn attention(
         // Where heads read rows of their own there is one kind of plan: nothing to force.
         let admits = |p: &Plan| !shape.shares_row() || forced.is_none_or(|f| p.name == f);
         best = cache.search(machine, shape, batch, admits, known.as_ref().map(|k| k.timeline.time));
+    }
+    if let Some(all) = shape.all_heads_a_tile() {
+        let limit = best.as_ref().map(|b| b.timeline.time);
+        if let Some(choice) = cache.search(machine, &all, batch, |_| true, limit) {
+            best = Some(Choice { heads_in_tile: shape.groups, ..choice });
+        }
     }
     if best.is_none() && known.is_some() {
         best = known;
@@ -245,6 +253,7 @@ fn one_pass(
         lookahead,
         passes: 1,
         memory_reads: if machine.has_shared() { 1 } else { candidate.plan.head_groups },
+        heads_in_tile: 1,
         runner_up: None,
     })
 }

@@ -70,6 +70,23 @@ impl Shape {
         }
     }
 
+    /// The same attention with the rows of all KV heads in every tile: one stream whose products have a slice per head. Short tiles then
+    /// still fill several arrays. `None` where one row serves all heads already.
+    #[must_use]
+    pub fn all_heads_a_tile(&self) -> Option<Self> {
+        let all = |c: Contraction| Contraction { slices: c.slices * self.groups, ..c };
+        (self.groups > 1 && !self.shares_row()).then(|| Self {
+            groups: 1,
+            scores: all(self.scores),
+            values: all(self.values),
+            rotated: self.rotated * self.groups,
+            row: self.row * self.groups,
+            score_row: self.score_row * self.groups,
+            value_row: self.value_row * self.groups,
+            ..*self
+        })
+    }
+
     /// Query heads of a group.
     #[must_use]
     pub const fn heads(&self) -> u64 {
