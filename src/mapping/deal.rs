@@ -186,23 +186,31 @@ const fn proportion(tokens: u64, real: u64, padded: u64) -> u64 {
     (tokens as u128 * real as u128 * PRECISION as u128).div_ceil(padded as u128) as u64
 }
 
-/// Gives `count` items of `length` to the least loaded lanes; `loads` holds (load, lanes) in ascending order.
+/// Gives `count` items of `length` to the least loaded lanes; `loads` holds (load, lanes) in ascending order. Takes as many steps as
+/// there are different loads, however many the items.
 fn assign(loads: &mut Vec<(u64, u64)>, length: u64, mut count: u64) {
+    let all: u64 = loads.iter().map(|l| l.1).sum();
     while count > 0 {
         let (load, lanes) = loads[0];
-        if loads.len() == 1 && count >= lanes {
-            loads[0].0 += (count / lanes) * length;
-            count %= lanes;
+        let spread = loads.last().map_or(0, |l| l.0 - load);
+        if count >= all && spread <= length {
+            // Every lane takes one before any takes two.
+            let rounds = count / all;
+            loads.iter_mut().for_each(|l| l.0 += rounds * length);
+            count %= all;
             continue;
         }
+        // The least loaded lanes stay so until they reach the next.
+        let gap = loads.get(1).map_or(length, |next| next.0 - load);
+        let rounds = gap.div_ceil(length).min(count / lanes).max(1);
         let taken = lanes.min(count);
-        count -= taken;
+        count -= taken * rounds;
         if taken == lanes {
             loads.remove(0);
         } else {
             loads[0].1 -= taken;
         }
-        let load = load + length;
+        let load = load + length * rounds;
         match loads.binary_search_by_key(&load, |l| l.0) {
             Ok(i) => loads[i].1 += taken,
             Err(i) => loads.insert(i, (load, taken)),
@@ -260,6 +268,33 @@ mod tests {
             let waves = count.div_ceil(lanes);
             prop_assert!(tiles(&uneven) >= (waves * n).div_ceil(64));
             prop_assert!(tiles(&uneven) <= tiles(&even) + 1, "{:?} against {:?}", uneven, even);
+        }
+    }
+
+    /// One item after the other to the least loaded lane.
+    fn one_by_one(lanes: &mut [u64], length: u64, count: u64) {
+        for _ in 0..count {
+            lanes.sort_unstable();
+            lanes[0] += length;
+        }
+        lanes.sort_unstable();
+    }
+
+    proptest! {
+        #[test]
+        fn many_items_at_once_are_dealt_as_one_by_one(
+            runs in prop::collection::vec((1u64..200, 1u64..60), 1..8),
+            lanes in 1u64..20,
+        ) {
+            let mut runs = runs;
+            runs.sort_unstable_by(|a, b| b.cmp(a));
+            let (mut loads, mut slow) = (vec![(0, lanes)], vec![0; lanes as usize]);
+            for &(length, count) in &runs {
+                assign(&mut loads, length, count);
+                one_by_one(&mut slow, length, count);
+                let flat: Vec<u64> = loads.iter().flat_map(|&(l, n)| std::iter::repeat_n(l, n as usize)).collect();
+                prop_assert_eq!(&flat, &slow);
+            }
         }
     }
 
