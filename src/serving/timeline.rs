@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Most samples of a timeline.
 pub const MAX_SAMPLES: usize = 2_000;
 
-/// The state from one time on, until the next sample's: the largest of each quantity in between.
+/// The state from one time on, until the next sample's: the largest of each quantity within the sample's window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Sample {
     /// When the interval begins, counted from the first arrival.
@@ -29,20 +29,20 @@ impl Sample {
     }
 }
 
-/// Samples in the making. When they get too many, neighbours are merged two by two, and from then on each sample
-/// stands for twice as many states. Which states are merged depends on their number only.
+/// Samples in the making, one for each window of time in which something happened. When they get too many, windows become twice as
+/// wide. What a window ends with is a sample of its own where nothing happens in the next: an idle stretch does not show its eve's peak.
 #[derive(Debug)]
 pub(super) struct Timeline {
     samples: Vec<Sample>,
-    /// States that each sample stands for.
-    stride: u64,
-    /// States in the last sample.
-    filled: u64,
+    /// Width of a window in picoseconds.
+    width: u64,
+    /// The latest state.
+    latest: Option<Sample>,
 }
 
 impl Timeline {
     pub(super) fn new() -> Self {
-        Self { samples: Vec::new(), stride: 1, filled: 1 }
+        Self { samples: Vec::new(), width: 1, latest: None }
     }
 
     /// Records a state.
@@ -53,30 +53,34 @@ impl Timeline {
             cache_bytes: Bytes(u64::try_from(cache).unwrap_or(u64::MAX)),
             waiting: waiting as u64,
         };
-        match self.samples.last_mut() {
-            Some(last) if self.filled < self.stride => {
-                last.absorb(&state);
-                self.filled += 1;
-                return;
+        if let Some(latest) = self.latest.replace(state) {
+            let window = self.window(&latest);
+            let shown = self.samples.last().copied().unwrap_or(latest);
+            if self.window(&state) > window + 1 && shown != (Sample { seconds: shown.seconds, ..latest }) {
+                let end = Picos((window + 1).saturating_mul(self.width));
+                self.push(Sample { seconds: Seconds(end), ..latest });
             }
-            _ => {}
         }
-        if self.samples.len() == MAX_SAMPLES {
-            self.halve();
-        }
-        self.samples.push(state);
-        self.filled = 1;
+        self.push(state);
     }
 
-    /// Merges neighbours. The number of samples is even, and the last one full.
-    fn halve(&mut self) {
-        for i in 0..self.samples.len() / 2 {
-            let mut merged = self.samples[2 * i];
-            merged.absorb(&self.samples[2 * i + 1]);
-            self.samples[i] = merged;
+    fn window(&self, sample: &Sample) -> u64 {
+        sample.seconds.0.0 / self.width
+    }
+
+    /// Takes a sample in: into its window's, or as the first of its window.
+    fn push(&mut self, sample: Sample) {
+        let same = self.samples.last().is_some_and(|last| self.window(last) == self.window(&sample));
+        match self.samples.last_mut().filter(|_| same) {
+            Some(last) => last.absorb(&sample),
+            None => self.samples.push(sample),
         }
-        self.samples.truncate(self.samples.len() / 2);
-        self.stride = self.stride.saturating_mul(2);
+        while self.samples.len() > MAX_SAMPLES {
+            self.width = self.width.saturating_mul(2);
+            for sample in std::mem::take(&mut self.samples) {
+                self.push(sample);
+            }
+        }
     }
 
     /// The samples.
@@ -104,6 +108,25 @@ mod tests {
             assert_eq!(samples.iter().filter(|s| s.running == 77 && s.cache_bytes == Bytes(5)).count(), 1);
             assert_eq!(samples.last().map(|s| s.waiting), Some(9));
             assert_eq!(samples[0].seconds, Seconds(Picos(0)));
+        }
+    }
+
+    #[test]
+    fn an_idle_stretch_shows_as_idle() {
+        let mut timeline = Timeline::new();
+        for burst in 0..50_u64 {
+            for i in 0..100 {
+                timeline.record(Picos(burst * 1_000_000 + i), 9, 9, 0);
+            }
+            timeline.record(Picos(burst * 1_000_000 + 100), 0, 0, 0);
+        }
+        let samples = timeline.finish();
+        assert!(samples.len() <= MAX_SAMPLES);
+        // Whatever was merged, each burst is over long before the next begins.
+        for burst in 0..49_u64 {
+            let middle = Seconds(Picos(burst * 1_000_000 + 500_000));
+            let shown = samples.iter().rev().find(|s| s.seconds <= middle).expect("the first sample is at 0");
+            assert_eq!(shown.running, 0, "burst {burst}");
         }
     }
 }
