@@ -26,6 +26,15 @@ pub(super) struct Share {
     pub(super) over: u64,
 }
 
+impl Share {
+    /// `tokens` / `over`, exactly where that fits 64 bits, else no less.
+    fn of(tokens: u128, over: u64) -> Self {
+        let shift = (u128::BITS - tokens.leading_zeros()).saturating_sub(63);
+        let rounded = (tokens >> shift) + u128::from(shift > 0);
+        Self { tokens: rounded as u64, over: (over >> shift).max(1) }
+    }
+}
+
 /// A wave of items and how often it repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DealtWave {
@@ -95,7 +104,7 @@ fn uniform(tokens: u64, count: u64, cut: Cut, lanes: u64) -> Vec<DealtWave> {
             stretches.push(Stretch { tile_tokens: tile, moved, tiles: whole * fused });
         }
         if tail > 0 {
-            let moved = Share { tokens: active * tail_tokens, over: items };
+            let moved = Share::of(u128::from(active) * u128::from(tail_tokens), items);
             stretches.push(Stretch { tile_tokens: tail, moved, tiles: fused });
         }
         DealtWave { stretches, repeat, starts: 1 }
