@@ -55,6 +55,7 @@ impl TwoPass {
             ..*shape
         };
         let on_chip = machine.has_shared();
+        let again = 2 * shape.heads() * shape.queries;
         let slices = (0..=shape.values.width.ilog2()).map(|i| 1u64 << i);
         let values = slices
             .take_while(|s| shape.values.width / s >= 16)
@@ -63,7 +64,8 @@ impl TwoPass {
                 scores: NOTHING,
                 values: Contraction { width: shape.values.width.div_ceil(s), ..shape.values },
                 rotated: 0,
-                row: Bytes(shape.value_row.0.div_ceil(s)),
+                // Every slice of columns reads the probabilities of all heads for itself; once is counted between the passes.
+                row: Bytes(shape.value_row.0.div_ceil(s) + if on_chip { again * (s - 1) / s } else { 0 }),
                 score_row: Bytes::ZERO,
                 value_row: Bytes(shape.value_row.0.div_ceil(s)),
                 residence: if on_chip { Residence::OnChip } else { Residence::Memory },
