@@ -238,7 +238,8 @@ fn one_pass(
     *hint = Some((plan, split));
     let candidate = Candidate::new(machine, shape, &plans[plan], split);
     let (mut program, mut spent) = candidate.program(batch);
-    program.lookahead = lookahead;
+    let slots = candidate.plan.lookaheads.into_iter().flatten().find(|o| o.0 == lookahead).map_or(1, |o| o.1);
+    (program.lookahead, program.slots) = (lookahead, slots);
     let mut timeline = engine::run(&program);
     let (time, causes, memory, shared) = after.get(machine, shape, batch, split);
     timeline += Timeline { time, causes };
@@ -292,8 +293,8 @@ fn time(
         return None;
     }
     let mut best: Option<(Femtos, usize)> = None;
-    for &ahead in candidate.plan.lookaheads {
-        program.lookahead = ahead;
+    for (ahead, slots) in candidate.plan.lookaheads.into_iter().flatten() {
+        (program.lookahead, program.slots) = (ahead, slots);
         let time = engine::time(&program);
         if best.is_none_or(|(t, _)| time < t) {
             best = Some((time, ahead));

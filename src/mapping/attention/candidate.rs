@@ -79,7 +79,7 @@ impl PlanBound {
         let from_memory = shape.residence == Residence::Memory;
         let latency = if from_memory { machine.latency } else { Femtos::ZERO };
         let least_memory = Bytes(u64::from(from_memory));
-        let one_tile = Bytes(shape.row.0 * plan.tile / plan.cluster);
+        let one_tile = Bytes(shape.columns(shape.row.0, plan.cluster) * plan.tile);
         let tokens = batch.tokens();
         Self {
             base: machine.launch() + latency,

@@ -93,6 +93,18 @@ impl Shape {
         self.scores.slices * self.scores.heads
     }
 
+    /// Of `whole`, a quantity of all columns of a row, what the busiest of `parts` cores has: whole heads where scores have a slice per
+    /// head, so that no head's columns are cut, else an even share of the columns.
+    #[must_use]
+    pub const fn columns(&self, whole: u64, parts: u64) -> u64 {
+        let slices = self.scores.slices;
+        if slices > 1 {
+            (whole as u128 * slices.div_ceil(parts) as u128).div_ceil(slices as u128) as u64
+        } else {
+            whole.div_ceil(parts)
+        }
+    }
+
     /// Whether scores and weighted sum read the same elements, so that a row must be whole where it is used.
     #[must_use]
     pub fn shares_row(&self) -> bool {
@@ -121,8 +133,8 @@ pub struct Plan {
     pub tile: u64,
     /// Tile slots.
     pub slots: usize,
-    /// Numbers of tiles to score ahead that are worth trying.
-    pub lookaheads: &'static [usize],
+    /// What is worth trying: (tiles scored ahead, tile slots that are left beside their scores and probabilities).
+    pub lookaheads: [Option<(usize, usize)>; 3],
     /// Operand held for the scores: right is the kept row.
     pub scores_held: Stationary,
     /// Operand held for the weighted sum: right is the kept row.
@@ -141,17 +153,13 @@ impl Plan {
     /// Scores that one core forms of `tokens` tokens.
     #[must_use]
     pub fn scores_product(&self, shape: &Shape, tokens: u64) -> Product {
-        contraction(shape.scores, self.head_groups, self.cluster, shape.queries, |m, width| {
-            (m, width, tokens)
-        })
+        contraction(self, shape, shape.scores, |m, width| (m, width, tokens))
     }
 
     /// Weighted sum that one core forms of `tokens` tokens.
     #[must_use]
     pub fn values_product(&self, shape: &Shape, tokens: u64) -> Product {
-        contraction(shape.values, self.head_groups, self.cluster, shape.queries, |m, width| {
-            (m, tokens, width)
-        })
+        contraction(self, shape, shape.values, |m, width| (m, tokens, width))
     }
 
     /// Streams of a sequence: kept rows of its own, for each group of heads that walks them.
@@ -170,18 +178,17 @@ impl Plan {
 /// Deals a contraction to head groups and to the cores of a cluster: slices where it has them, else heads to the groups and columns
 /// to the cores. `order` puts (rows, width) in the product's (m, k, n).
 fn contraction(
+    plan: &Plan,
+    shape: &Shape,
     c: Contraction,
-    head_groups: u64,
-    cluster: u64,
-    queries: u64,
     order: impl Fn(u64, u64) -> (u64, u64, u64),
 ) -> Product {
     let (repeats, heads, width) = if c.slices > 1 {
-        (c.slices.div_ceil(head_groups * cluster), c.heads, c.width)
+        (c.slices.div_ceil(plan.head_groups * plan.cluster), c.heads, c.width)
     } else {
-        (1, c.heads.div_ceil(head_groups), c.width.div_ceil(cluster))
+        (1, c.heads.div_ceil(plan.head_groups), shape.columns(c.width, plan.cluster))
     };
-    let (m, k, n) = order(heads * queries, width);
+    let (m, k, n) = order(heads * shape.queries, width);
     Product { repeats, m, k, n }
 }
 
@@ -259,7 +266,7 @@ fn fit(machine: &Machine, shape: &Shape, cluster: u64, head_groups: u64, tile: u
         fused: 1,
         tile,
         slots: 1,
-        lookaheads: &[0],
+        lookaheads: [Some((0, 1)), None, None],
         scores_held: Stationary::Right,
         values_held: Stationary::Right,
         accumulators_in_sram: false,
@@ -270,30 +277,27 @@ fn fit(machine: &Machine, shape: &Shape, cluster: u64, head_groups: u64, tile: u
     let values = plan.values_product(shape, tile);
     plan.accumulators = Bytes(values.repeats * values.m * values.n * 4);
     plan.accumulators_in_sram = cores.accumulators.is_none_or(|a| plan.accumulators > a);
-    if let Some(capacity) = cores.sram.capacity {
+    // Slots beside the scores and probabilities of `ahead` tiles more than the one in work; 0 where not one fits.
+    let slots_beside = |ahead: usize| {
+        let Some(capacity) = cores.sram.capacity else { return MAX_SLOTS };
         let accumulators = if plan.accumulators_in_sram { plan.accumulators.0 } else { 0 };
         let heads = plan.heads_here(shape) * shape.queries;
-        let row = shape.row.0.div_ceil(cluster);
+        let row = shape.columns(shape.row.0, cluster);
         // A head group rotates the columns of its own heads.
-        let rotated = if shape.rotated > 0 { shape.score_row.0.div_ceil(cluster * head_groups) } else { 0 };
+        let rotated =
+            if shape.rotated > 0 { shape.columns(shape.score_row.0, cluster * head_groups) } else { 0 };
         // Raw and rotated rows of a tile live together; scores are fp32 and probabilities 16 bits wide.
-        let fixed = accumulators + heads * tile * 6 + rotated * tile;
-        let room = capacity.0.checked_sub(fixed)?;
-        plan.slots = usize::try_from(room / (row * tile)).unwrap_or(MAX_SLOTS).min(MAX_SLOTS);
-        if let Some(banks) = cores.sram.banks {
-            plan.slots = plan.slots.min(usize::try_from(banks).unwrap_or(MAX_SLOTS));
-        }
-        if plan.slots == 0 {
-            return None;
-        }
-    } else {
-        plan.slots = MAX_SLOTS;
-    }
-    plan.lookaheads = match plan.slots {
-        0..=2 => &[0],
-        3..=7 => &[0, 1],
-        _ => &[0, 1, MAX_LOOKAHEAD],
+        let scores = heads * tile * 6 * (ahead as u64 + 1);
+        let room = capacity.0.saturating_sub(accumulators + scores + rotated * tile);
+        let slots = room / (row * tile);
+        let slots = cores.sram.banks.map_or(slots, |banks| slots.min(banks));
+        usize::try_from(slots).map_or(MAX_SLOTS, |s| s.min(MAX_SLOTS))
     };
+    // Scoring ahead takes slots of its own: with few it only hurts.
+    let offered = |ahead: usize, least: usize| Some((ahead, slots_beside(ahead))).filter(|o| o.1 >= least);
+    let lookaheads = [offered(0, 1), offered(1, 3), offered(MAX_LOOKAHEAD, 8)];
+    (_, plan.slots) = lookaheads[0]?;
+    plan.lookaheads = lookaheads;
     let (scores_held, values_held) = tile::orient(machine, shape, &plan);
     plan.scores_held = scores_held;
     plan.values_held = values_held;
@@ -307,7 +311,7 @@ pub fn why_nothing_fits(machine: &Machine, shape: &Shape) -> String {
     let tile = TILES[0];
     let cluster = max_cluster(machine, shape);
     let groups = max_head_groups(shape);
-    let row = shape.row.0.div_ceil(cluster) * tile;
+    let row = shape.columns(shape.row.0, cluster) * tile;
     let capacity = machine.spec.cores.sram.capacity.map_or(0, |c| c.0);
     format!(
         "no attention plan fits a core: a tile of {tile} tokens takes {row} bytes even with {cluster} cores a row and {groups} head \

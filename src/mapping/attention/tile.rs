@@ -101,7 +101,7 @@ impl TileCost {
             Bytes::ZERO
         };
         let shared = total(shared_reads, plan.head_groups);
-        let one_core = Bytes(shape.row.0 * tokens / plan.cluster);
+        let one_core = Bytes(shape.columns(shape.row.0, plan.cluster) * tokens);
         let mut tile = self.tile;
         (tile.load, tile.load_cause) = machine.load(memory, shared, one_core);
         machine.expose(&mut tile);
@@ -129,8 +129,8 @@ pub(super) fn reads(machine: &Machine, shape: &Shape, plan: &Plan) -> (u64, u64)
 /// Bytes through the ports of one core's local SRAM for a tile: written by the load, read by scores and weighted sum, written and
 /// read again where rotated; probabilities there and back; accumulators too, where they live there.
 fn local_bytes(shape: &Shape, plan: &Plan, tokens: u64) -> Bytes {
-    let here = |row: Bytes| (row.0 * tokens).div_ceil(plan.cluster);
-    let grouped = |row: Bytes| (row.0 * tokens).div_ceil(plan.cluster * plan.head_groups);
+    let here = |row: Bytes| shape.columns(row.0, plan.cluster) * tokens;
+    let grouped = |row: Bytes| shape.columns(row.0, plan.cluster * plan.head_groups) * tokens;
     let score_row = if shape.scores.slices > 1 { grouped(shape.score_row) } else { here(shape.score_row) };
     let rotation = if shape.rotated > 0 { 2 * score_row } else { 0 };
     let probabilities = 2 * 2 * plan.heads_here(shape) * shape.queries * tokens;

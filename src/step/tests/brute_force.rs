@@ -29,8 +29,8 @@ fn one_pass(machine: &Machine, shape: &Shape, batch: &Batch, seed: u64) -> Optio
         for split in SPLITS.iter().map(|&s| s.min(batch.longest())) {
             let (mut program, _) = Candidate::new(machine, shape, &plan, split).program(batch);
             let after = combine(machine, shape, batch, split).0;
-            for &ahead in plan.lookaheads {
-                program.lookahead = ahead;
+            for (ahead, slots) in plan.lookaheads.into_iter().flatten() {
+                (program.lookahead, program.slots) = (ahead, slots);
                 let time = engine::time(&program);
                 assert!(
                     time >= program.bound(),

@@ -1,9 +1,10 @@
 //! Machines whose answers are known.
 
 use super::fixtures::*;
-use crate::attention::{Precision, Scheme};
+use crate::attention::{Contraction, Precision, Scheme};
 use crate::hardware::Accelerator;
 use crate::hardware::mac_array::{Product, Stationary};
+use crate::mapping::attention::{Residence, Shape};
 use crate::mapping::machine::Machine;
 use crate::model::Model;
 use crate::step::search::Choice;
@@ -96,4 +97,61 @@ fn single_query_rows_pad_to_the_narrow_side() {
     let slim = attention(&gpu(), &llama_7b(), "slim-k", &Batch::uniform(4096, 16));
     let useful = slim.flops.attention.0 / 2;
     assert!(slim.mac_slots < 2 * useful, "{} for {useful}", slim.mac_slots);
+}
+
+/// No head's columns are cut: 12 heads on 8 cores leave the busiest with 2 heads' columns, not 12/8 of one.
+#[test]
+fn columns_go_to_cores_by_whole_heads() {
+    let m = model(12, 64, crate::model::Position::None);
+    let slim = attention(&gpu(), &m, "slim-k", &Batch::uniform(4096, 4));
+    let shape = Shape {
+        groups: 1,
+        scores: Contraction { slices: 12, heads: 1, width: 64 },
+        values: Contraction { slices: 1, heads: 12, width: 768 },
+        rotated: 0,
+        row: Bytes(1536),
+        score_row: Bytes(1536),
+        value_row: Bytes(1536),
+        queries: 1,
+        dtype: Dtype::Bf16,
+        residence: Residence::Memory,
+    };
+    assert_eq!([1, 2, 4, 8].map(|c| shape.columns(768, c)), [768, 384, 192, 128]);
+    // Dense scores cut columns evenly.
+    let dense = Shape { scores: Contraction { slices: 1, heads: 12, width: 768 }, ..shape };
+    assert_eq!(dense.columns(768, 8), 96);
+    let c = choice(&slim);
+    assert!(c.plan.cluster * c.plan.head_groups <= 12);
+}
+
+/// Tiles scored ahead keep their scores and probabilities: slots give way to them.
+#[test]
+fn scoring_ahead_takes_room() {
+    let slim = attention(&tpu(), &llama_7b(), "slim-k", &Batch::uniform(131_072, 1));
+    let mut a = gpu();
+    a.cores.cluster = None;
+    a.cores.accumulators = Some(Bytes(1 << 20));
+    a.cores.sram.capacity = Some(Bytes(1 << 20));
+    let plans = crate::mapping::attention::plans(
+        &Machine::new(&a),
+        &Shape {
+            groups: 1,
+            scores: Contraction { slices: 32, heads: 1, width: 128 },
+            values: Contraction { slices: 1, heads: 32, width: 4096 },
+            rotated: 0,
+            row: Bytes(8192),
+            score_row: Bytes(8192),
+            value_row: Bytes(8192),
+            queries: 1,
+            dtype: Dtype::Bf16,
+            residence: Residence::Memory,
+        },
+    );
+    let plan = plans.iter().find(|p| p.tile == 16 && p.head_groups == 1).expect("fits");
+    // 1 MiB less 32·16·6 bytes of scores a tile ahead and one in work, in slots of 128 KiB.
+    let slots = |tiles: u64| ((1 << 20) - tiles * 32 * 16 * 6) / (16 * 8192);
+    assert_eq!(plan.lookaheads[0], Some((0, slots(1) as usize)));
+    assert_eq!(plan.lookaheads[1], Some((1, slots(2) as usize)));
+    assert_eq!(plan.lookaheads[2], None, "seven slots are too few to score three tiles ahead");
+    assert!(choice(&slim).plan.lookaheads.iter().flatten().all(|o| o.0 < o.1));
 }

@@ -38,8 +38,8 @@ fn fastest(machine: &Machine, shape: &Shape, plan: &Plan, batch: &Batch) -> u64 
     let times = SPLITS.iter().flat_map(|&split| {
         let (mut program, _) = Candidate::new(machine, shape, plan, split).program(batch);
         let after = combine(machine, shape, batch, split).0;
-        plan.lookaheads.iter().map(move |&ahead| {
-            program.lookahead = ahead;
+        plan.lookaheads.into_iter().flatten().map(move |(ahead, slots)| {
+            (program.lookahead, program.slots) = (ahead, slots);
             (engine::time(&program) + after).0
         })
     });
