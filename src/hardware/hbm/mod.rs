@@ -1,5 +1,13 @@
 //! External memory. A flat bandwidth with a latency; a channel and bank model stands behind the same interface later.
 
+pub mod address_map;
+mod channel;
+pub mod organisation;
+pub mod pattern;
+mod requester;
+pub mod timing;
+pub mod study;
+
 use crate::units::{Bandwidth, Bytes, Picos};
 
 /// The external memory of an accelerator.
