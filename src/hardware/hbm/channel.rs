@@ -9,35 +9,18 @@
 
 use super::organisation::Organisation;
 use super::timing::Distances;
-
-/// No row is open.
-const CLOSED: u32 = u32::MAX;
-/// Never.
-const NEVER: u64 = u64::MAX;
-
-/// A burst in a queue.
-#[derive(Debug, Clone, Copy)]
-struct Request {
-    arrival: u64,
-    row: u32,
-    bank: u16,
-    write: bool,
-    /// Whether a command was issued for it.
-    counted: bool,
-}
+use super::waiting::{Banks, CLOSED, NEVER, Queue, Request};
 
 #[derive(Debug, Clone, Copy)]
 struct Bank {
     row: u32,
-    /// Requests that opened the row and have not been served.
-    opened_for: u32,
     act: u64,
     pre: u64,
     read: u64,
     write: u64,
 }
 
-/// Earliest ticks of a bank group, a rank and a pseudo-channel.
+/// Earliest ticks of a bank group or a rank.
 #[derive(Debug, Clone, Copy, Default)]
 struct Group {
     act: u64,
@@ -57,7 +40,6 @@ struct PseudoChannel {
     acts: [u64; 4],
     next_act: usize,
     open: u32,
-    opened_for: u32,
 }
 
 /// What a channel has done.
@@ -105,18 +87,17 @@ pub(super) struct Channel {
     pcs: Vec<PseudoChannel>,
     row_bus: u64,
     column_bus: u64,
-    reads: Vec<Request>,
-    writes: Vec<Request>,
-    /// Requests whose row was opened for them.
-    active: Vec<Request>,
+    reads: Queue,
+    writes: Queue,
+    /// Requests whose row was opened for them, by bank, and which banks have one.
+    opened_for: Vec<Request>,
+    active: Vec<Banks>,
     draining: bool,
     next_refresh: u64,
     /// Pseudo-channels that still wait for the present refresh, in order.
     to_refresh: std::ops::Range<usize>,
-    /// No column command before this tick.
-    next_column: u64,
-    /// No row command before this tick.
-    next_row: u64,
+    /// No command before this tick.
+    wake: u64,
     pub(super) counts: Counts,
 }
 
@@ -126,7 +107,10 @@ impl Channel {
         let group_bits = organisation.bank_groups.ilog2();
         let rank_bits = organisation.ranks.ilog2();
         let banks = organisation.all_banks() as usize;
-        let bank = Bank { row: CLOSED, opened_for: 0, act: 0, pre: 0, read: 0, write: 0 };
+        let pcs = organisation.pseudo_channels as usize;
+        let bank = Bank { row: CLOSED, act: 0, pre: 0, read: 0, write: 0 };
+        let nobody = Request { arrival: 0, row: CLOSED, counted: false, write: false };
+        let next_refresh = if settings.refresh { d.refresh_interval } else { NEVER };
         Self {
             d,
             settings,
@@ -136,17 +120,17 @@ impl Channel {
             banks: vec![bank; banks],
             groups: vec![Group::default(); banks >> bank_bits],
             ranks: vec![Group::default(); banks >> (bank_bits + group_bits)],
-            pcs: vec![PseudoChannel::default(); organisation.pseudo_channels as usize],
+            pcs: vec![PseudoChannel::default(); pcs],
             row_bus: 0,
             column_bus: 0,
-            reads: Vec::with_capacity(settings.queue),
-            writes: Vec::with_capacity(settings.queue),
-            active: Vec::with_capacity(banks),
+            reads: Queue::new(banks, pcs, settings.queue),
+            writes: Queue::new(banks, pcs, settings.queue),
+            opened_for: vec![nobody; banks],
+            active: vec![Banks::NONE; pcs],
             draining: true,
-            next_refresh: if settings.refresh { d.refresh_interval } else { NEVER },
+            next_refresh,
             to_refresh: 0..0,
-            next_column: NEVER,
-            next_row: NEVER,
+            wake: next_refresh,
             counts: Counts::default(),
         }
     }
@@ -154,124 +138,178 @@ impl Channel {
     /// Whether a request of this kind finds room.
     #[inline]
     pub(super) fn has_room(&self, write: bool) -> bool {
-        (if write { &self.writes } else { &self.reads }).len() < self.settings.queue
+        (if write { &self.writes } else { &self.reads }).len < self.settings.queue
     }
 
     /// Takes a request in at `now`.
     #[inline]
     pub(super) fn push(&mut self, now: u64, bank: u16, row: u32, write: bool) {
-        let request = Request { arrival: now, row, bank, write, counted: false };
-        if write { &mut self.writes } else { &mut self.reads }.push(request);
-        if write || self.draining {
-            self.set_draining();
+        let b = usize::from(bank);
+        let request = Request { arrival: now, row, counted: false, write };
+        let queue = if write { &mut self.writes } else { &mut self.reads };
+        queue.push(b, self.banks[b].row, request);
+        if self.guarded(b) {
+            // Its row waits for the request that opened it.
+            let (p, bit) = self.pc_and_bit(b);
+            let queue = if write { &mut self.writes } else { &mut self.reads };
+            queue.conflicts[p].mask &= !bit;
         }
         // It may be served in the tick that begins now.
-        if self.banks[usize::from(bank)].row == row {
-            self.next_column = self.next_column.min(now + 1);
-        } else {
-            self.next_row = self.next_row.min(now + 1);
-        }
+        self.wake = self.wake.min(now + 1);
     }
 
     /// The first tick in which anything can happen without a new request.
     #[inline]
-    pub(super) fn wake(&self) -> u64 {
-        self.next_column.min(self.next_row).min(self.next_refresh)
+    pub(super) const fn wake(&self) -> u64 {
+        self.wake
     }
 
-    /// Lets `now` pass; returns how many bursts were served. Times of column commands are those of reads' data, `read_latency` earlier.
+    /// Lets `now` pass. Returns, if a burst was served, whether it was read.
     #[inline]
     pub(super) fn tick(&mut self, now: u64) -> Option<bool> {
         if now >= self.next_refresh {
             self.next_refresh += self.d.refresh_interval;
             // A refresh that is still under way is finished first.
             self.to_refresh = 0..self.pcs.len();
-            (self.next_row, self.next_column) = (now, now);
         }
         let rising = !self.d.half_cycles || now % 2 == 1;
-        let mut served = None;
-        if rising && now >= self.next_column {
-            served = self.column(now);
-        }
-        if now >= self.next_row && !(self.d.shared_bus && served.is_some()) {
+        let served = if rising && now >= self.column_bus { self.column(now) } else { None };
+        if now >= self.row_bus {
             self.row(now, rising);
         }
+        self.wake = self.next_command(now).min(self.next_refresh);
         served
+    }
+
+    /// No command can be issued before this tick, nothing new provided.
+    #[inline]
+    fn next_command(&self, now: u64) -> u64 {
+        let (mut column, mut either, mut rising) = (NEVER, NEVER, NEVER);
+        let queue = if self.draining { &self.writes } else { &self.reads };
+        let refreshing = !self.to_refresh.is_empty();
+        for (p, pc) in self.pcs.iter().enumerate() {
+            let data = pc.read.min(pc.write);
+            let at = |banks: &Banks, bus: u64| if banks.mask == 0 { NEVER } else { banks.next.max(bus) };
+            column = column.min(at(&self.active[p], data));
+            if !refreshing {
+                column = column.min(at(&queue.hits[p], data));
+                rising = rising.min(at(&queue.closed[p], pc.act));
+                either = either.min(at(&queue.conflicts[p], pc.pre));
+            }
+        }
+        if refreshing {
+            let p = self.to_refresh.start;
+            let pc = &self.pcs[p];
+            if pc.open == 0 {
+                rising = pc.refresh;
+            } else if self.active[p].mask == 0 {
+                either = pc.pre_all.max(pc.pre);
+            }
+        }
+        let next = |t: u64, bus: u64, rising: bool| {
+            let t = t.max(bus).max(now + 1);
+            if rising && self.d.half_cycles { t | 1 } else { t }
+        };
+        let column = next(column, self.column_bus, true);
+        column.min(next(rising, self.row_bus, true)).min(next(either, self.row_bus, false))
     }
 
     fn set_draining(&mut self) {
         let size = self.settings.queue;
-        let (reads, writes) = (self.reads.len(), self.writes.len());
-        let draining = if self.draining {
+        let (reads, writes) = (self.reads.len, self.writes.len);
+        self.draining = if self.draining {
             writes * 10 >= size * DRAIN_TO || reads == 0
         } else {
             writes * 10 > size * DRAIN_FROM || reads == 0
         };
-        if draining != self.draining {
-            self.draining = draining;
-            (self.next_row, self.next_column) = (0, 0);
-        }
     }
 
-    const fn place(&self, bank: u16) -> (usize, usize, usize, usize) {
-        let b = bank as usize;
-        (b, b >> self.group_shift, b >> self.rank_shift, b >> self.pc_shift)
+    const fn pc_and_bit(&self, b: usize) -> (usize, u64) {
+        (b >> self.pc_shift, 1 << (b & ((1 << self.pc_shift) - 1)))
     }
 
-    /// The first tick at which a column command for `r` may be issued.
+    const fn guarded(&self, b: usize) -> bool {
+        let (p, bit) = self.pc_and_bit(b);
+        self.active.as_slice()[p].mask & bit != 0
+    }
+
+    /// The first tick at which the bank's own column command may be issued, as far as bank, group and rank go.
     #[inline]
-    fn column_ready(&self, r: &Request) -> u64 {
-        let (b, g, k, p) = self.place(r.bank);
-        if r.write {
-            self.banks[b].write.max(self.groups[g].write).max(self.ranks[k].write).max(self.pcs[p].write)
+    fn column_ready(&self, b: usize, write: bool) -> u64 {
+        let (bank, group) = (&self.banks[b], &self.groups[b >> self.group_shift]);
+        let rank = &self.ranks[b >> self.rank_shift];
+        if write {
+            bank.write.max(group.write).max(rank.write)
         } else {
-            self.banks[b].read.max(self.groups[g].read).max(self.ranks[k].read).max(self.pcs[p].read)
+            bank.read.max(group.read).max(rank.read)
         }
     }
 
     /// Issues the column command that is due, if any. Returns whether it was a read.
     fn column(&mut self, now: u64) -> Option<bool> {
-        if now < self.column_bus {
-            self.next_column = self.column_bus;
+        // Requests whose row was opened for them go first.
+        let mut due: Option<(u64, usize)> = None;
+        for p in 0..self.pcs.len() {
+            let banks = self.active[p];
+            if banks.mask == 0 || banks.next > now {
+                continue;
+            }
+            let mut next = NEVER;
+            for b in banks.iter().map(|i| i | p << self.pc_shift) {
+                let r = &self.opened_for[b];
+                let pc = if r.write { self.pcs[p].write } else { self.pcs[p].read };
+                let ready = self.column_ready(b, r.write);
+                next = next.min(ready);
+                if ready.max(pc) <= now && due.is_none_or(|(arrival, _)| r.arrival < arrival) {
+                    due = Some((r.arrival, b));
+                }
+            }
+            self.active[p].next = next;
+        }
+        if let Some((_, b)) = due {
+            let (p, bit) = self.pc_and_bit(b);
+            self.active[p].mask &= !bit;
+            let open = self.banks[b].row;
+            self.reads.sort(b, open, false);
+            self.writes.sort(b, open, false);
+            let request = self.opened_for[b];
+            return Some(self.serve(now, b, request));
+        }
+        if !self.to_refresh.is_empty() {
             return None;
         }
-        let mut next = NEVER;
-        for i in 0..self.active.len() {
-            let ready = self.column_ready(&self.active[i]);
-            if ready <= now {
-                let request = self.active.remove(i);
-                let (b, _, _, p) = self.place(request.bank);
-                self.banks[b].opened_for -= 1;
-                self.pcs[p].opened_for -= 1;
-                self.next_row = self.next_row.min(now);
-                return Some(self.serve(now, request));
+        self.set_draining();
+        let write = self.draining;
+        for p in 0..self.pcs.len() {
+            let queue = if write { &self.writes } else { &self.reads };
+            let banks = queue.hits[p];
+            let pc = if write { self.pcs[p].write } else { self.pcs[p].read };
+            if banks.mask == 0 || banks.next.max(pc) > now {
+                continue;
             }
-            next = next.min(ready);
-        }
-        if self.to_refresh.is_empty() {
-            self.set_draining();
-            let queue = if self.draining { &self.writes } else { &self.reads };
-            for (i, r) in queue.iter().enumerate() {
-                if self.banks[usize::from(r.bank)].row != r.row {
-                    continue;
-                }
-                let ready = self.column_ready(r);
-                if ready <= now {
-                    let queue = if self.draining { &mut self.writes } else { &mut self.reads };
-                    let request = queue.remove(i);
-                    return Some(self.serve(now, request));
-                }
+            let mut next = NEVER;
+            for b in banks.iter().map(|i| i | p << self.pc_shift) {
+                let ready = self.column_ready(b, write);
                 next = next.min(ready);
+                let arrival = queue.oldest_hit(b);
+                if ready <= now && due.is_none_or(|(oldest, _)| arrival < oldest) {
+                    due = Some((arrival, b));
+                }
             }
+            let queue = if write { &mut self.writes } else { &mut self.reads };
+            queue.hits[p].next = next;
         }
-        self.next_column = next;
-        None
+        let (_, b) = due?;
+        let open = self.banks[b].row;
+        let queue = if write { &mut self.writes } else { &mut self.reads };
+        let request = queue.take_hit(b, open)?;
+        Some(self.serve(now, b, request))
     }
 
     /// Issues the column command of `r`. Returns whether it is a read.
     #[inline]
-    fn serve(&mut self, now: u64, r: Request) -> bool {
-        let (b, g, k, p) = self.place(r.bank);
+    fn serve(&mut self, now: u64, b: usize, r: Request) -> bool {
+        let (g, k, p) = (b >> self.group_shift, b >> self.rank_shift, b >> self.pc_shift);
         let d = &self.d;
         let later = |t: &mut u64, by: u64| *t = (*t).max(now + by);
         let (bank, group, pc) = (&mut self.banks[b], &mut self.groups[g], &mut self.pcs[p]);
@@ -307,77 +345,80 @@ impl Channel {
         }
         self.counts.served += 1;
         self.counts.row_hits += u64::from(!r.counted);
-        self.next_column = self.column_bus;
         !r.write
     }
 
     /// Issues the row command that is due, if any.
     fn row(&mut self, now: u64, rising: bool) {
-        if now < self.row_bus {
-            self.next_row = self.row_bus;
-            return;
-        }
         if !self.to_refresh.is_empty() {
             self.refresh(now, rising);
             return;
         }
         self.set_draining();
-        let queue = if self.draining { &self.writes } else { &self.reads };
-        let mut next = NEVER;
-        let mut seen = 0_u128;
-        for i in 0..queue.len() {
-            let r = &queue[i];
-            let (b, g, _, p) = self.place(r.bank);
-            let bank = &self.banks[b];
-            if bank.row == r.row || seen >> b & 1 == 1 {
-                continue;
+        let mut due: Option<(u64, usize)> = None;
+        for p in 0..self.pcs.len() {
+            let queue = if self.draining { &self.writes } else { &self.reads };
+            let (closed, conflicts) = (queue.closed[p], queue.conflicts[p]);
+            if rising && closed.mask != 0 && closed.next.max(self.pcs[p].act) <= now {
+                let mut next = NEVER;
+                for b in closed.iter().map(|i| i | p << self.pc_shift) {
+                    let ready = self.banks[b].act.max(self.groups[b >> self.group_shift].act);
+                    next = next.min(ready);
+                    let arrival = queue.oldest_miss(b);
+                    if ready <= now && due.is_none_or(|(oldest, _)| arrival < oldest) {
+                        due = Some((arrival, b));
+                    }
+                }
+                let queue = if self.draining { &mut self.writes } else { &mut self.reads };
+                queue.closed[p].next = next;
             }
-            seen |= 1 << b;
-            let pc = &self.pcs[p];
-            if bank.row == CLOSED {
-                let ready = bank.act.max(self.groups[g].act).max(pc.act);
-                if ready <= now && rising {
-                    self.activate(now, i);
-                    return;
+            if conflicts.mask != 0 && conflicts.next.max(self.pcs[p].pre) <= now {
+                let queue = if self.draining { &self.writes } else { &self.reads };
+                let mut next = NEVER;
+                for b in conflicts.iter().map(|i| i | p << self.pc_shift) {
+                    let ready = self.banks[b].pre;
+                    next = next.min(ready);
+                    let arrival = queue.oldest_miss(b);
+                    if ready <= now && due.is_none_or(|(oldest, _)| arrival < oldest) {
+                        due = Some((arrival, b));
+                    }
                 }
-                next = next.min(ready.max(now + 1));
-            } else if bank.opened_for == 0 {
-                let ready = bank.pre.max(pc.pre);
-                if ready <= now {
-                    self.precharge(now, i);
-                    return;
-                }
-                next = next.min(ready);
+                let queue = if self.draining { &mut self.writes } else { &mut self.reads };
+                queue.conflicts[p].next = next;
             }
         }
-        self.next_row = next;
+        if let Some((_, b)) = due {
+            if self.banks[b].row == CLOSED {
+                self.activate(now, b);
+            } else {
+                self.precharge(now, b);
+            }
+        }
     }
 
-    /// Opens the row of the request at place `i` of the queue that is served, which leaves the queue.
-    fn activate(&mut self, now: u64, i: usize) {
+    /// Opens the row of the oldest request for bank `b`, which leaves the queue.
+    fn activate(&mut self, now: u64, b: usize) {
         let queue = if self.draining { &mut self.writes } else { &mut self.reads };
-        let mut r = queue.remove(i);
+        let Some(mut r) = queue.take_first(b) else { return };
         r.counted = true;
-        let (b, g, _, p) = self.place(r.bank);
+        let (g, p) = (b >> self.group_shift, b >> self.pc_shift);
         let d = &self.d;
         let later = |t: &mut u64, by: u64| *t = (*t).max(now + by);
         let (bank, pc) = (&mut self.banks[b], &mut self.pcs[p]);
         bank.row = r.row;
-        bank.opened_for += 1;
         later(&mut bank.read, d.act_read);
         later(&mut bank.write, d.act_write);
         later(&mut bank.pre, d.act_pre);
         later(&mut bank.act, d.act_act_bank);
         later(&mut self.groups[g].act, d.act_act_long);
         pc.open += 1;
-        pc.opened_for += 1;
         pc.acts[pc.next_act] = now;
         pc.next_act = (pc.next_act + 1) % 4;
         later(&mut pc.act, d.act_act_short);
-        // The slot that comes next holds the fourth ACT before.
-        let fourth = pc.acts[pc.next_act];
-        if fourth > 0 {
-            pc.act = pc.act.max(fourth + d.four_acts);
+        // The slot that comes next holds the oldest of the last four.
+        let oldest = pc.acts[pc.next_act];
+        if oldest > 0 {
+            pc.act = pc.act.max(oldest + d.four_acts);
         }
         later(&mut pc.pre_all, d.act_pre);
         later(&mut pc.refresh, d.act_refresh);
@@ -386,23 +427,26 @@ impl Channel {
             self.column_bus = self.column_bus.max(self.row_bus);
         }
         self.counts.activates += 1;
-        // Ready some time later; others in the queue may want the same row.
-        let ready = self.column_ready(&r);
-        self.active.push(r);
-        self.next_column = self.next_column.min(ready);
-        self.next_row = self.row_bus;
+        let (_, bit) = self.pc_and_bit(b);
+        self.opened_for[b] = r;
+        let ready = self.column_ready(b, r.write);
+        let active = &mut self.active[p];
+        active.next = if active.mask == 0 { ready } else { active.next.min(ready) };
+        active.mask |= bit;
+        self.reads.sort(b, r.row, true);
+        self.writes.sort(b, r.row, true);
     }
 
-    /// Closes the row that the request at place `i` of the queue that is served does not want.
-    fn precharge(&mut self, now: u64, i: usize) {
+    /// Closes the row of bank `b`, which the oldest request for another row does not want.
+    fn precharge(&mut self, now: u64, b: usize) {
+        let open = self.banks[b].row;
         let queue = if self.draining { &mut self.writes } else { &mut self.reads };
-        queue[i].counted = true;
-        let bank = queue[i].bank;
-        let (b, _, _, p) = self.place(bank);
+        queue.note_row_command(b, open);
         let d = &self.d;
-        self.banks[b].row = CLOSED;
-        self.banks[b].act = self.banks[b].act.max(now + d.pre_act);
-        let pc = &mut self.pcs[p];
+        let bank = &mut self.banks[b];
+        bank.row = CLOSED;
+        bank.act = bank.act.max(now + d.pre_act);
+        let pc = &mut self.pcs[b >> self.pc_shift];
         pc.open -= 1;
         pc.pre = pc.pre.max(now + d.pre_pre);
         pc.pre_all = pc.pre_all.max(now + d.pre_pre);
@@ -411,23 +455,18 @@ impl Channel {
         if d.shared_bus {
             self.column_bus = self.column_bus.max(self.row_bus);
         }
-        self.next_row = self.row_bus;
+        self.reads.sort(b, CLOSED, false);
+        self.writes.sort(b, CLOSED, false);
     }
 
-    /// The next command of a refresh: close all banks of the first pseudo-channel that waits, or refresh it.
+    /// The next command of a refresh, if it is due: close all banks of the first pseudo-channel that waits, or refresh it.
     fn refresh(&mut self, now: u64, rising: bool) {
         let p = self.to_refresh.start;
         let d = self.d;
         let pc = &mut self.pcs[p];
         if pc.open > 0 {
-            if pc.opened_for > 0 {
-                // Rows that were opened for a request are read first; that command wakes this up.
-                self.next_row = NEVER;
-                return;
-            }
-            let ready = pc.pre_all.max(pc.pre);
-            if ready > now {
-                self.next_row = ready;
+            // Rows that were opened for a request are read first.
+            if self.active[p].mask != 0 || pc.pre_all.max(pc.pre) > now {
                 return;
             }
             pc.open = 0;
@@ -436,27 +475,24 @@ impl Channel {
             pc.pre_all = pc.pre_all.max(now + d.pre_pre);
             pc.refresh = pc.refresh.max(now + d.pre_refresh);
             let banks = self.banks.len() / self.pcs.len();
-            for bank in &mut self.banks[p * banks..(p + 1) * banks] {
-                bank.row = CLOSED;
+            for b in p * banks..(p + 1) * banks {
+                self.banks[b].row = CLOSED;
+                self.reads.sort(b, CLOSED, false);
+                self.writes.sort(b, CLOSED, false);
             }
         } else {
             if pc.refresh > now || !rising {
-                self.next_row = pc.refresh.max(now + 1);
                 return;
             }
             pc.act = pc.act.max(now + d.refresh_act);
             pc.refresh = pc.refresh.max(now + d.refresh_act);
             self.counts.refreshes += 1;
             self.to_refresh.start += 1;
-            if self.to_refresh.is_empty() {
-                self.next_column = self.next_column.min(now + 1);
-            }
         }
         self.row_bus = now + d.row_bus;
         if d.shared_bus {
             self.column_bus = self.column_bus.max(self.row_bus);
         }
-        self.next_row = self.row_bus;
     }
 }
 

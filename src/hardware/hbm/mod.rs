@@ -6,6 +6,7 @@ pub mod organisation;
 pub mod pattern;
 mod requester;
 pub mod timing;
+mod waiting;
 pub mod study;
 
 use crate::units::{Bandwidth, Bytes, Picos};
