@@ -93,6 +93,8 @@ pub(super) struct Channel {
     opened_for: Vec<Request>,
     active: Vec<Banks>,
     draining: bool,
+    /// Requests taken in.
+    taken: u64,
     next_refresh: u64,
     /// Pseudo-channels that still wait for the present refresh, in order.
     to_refresh: std::ops::Range<usize>,
@@ -109,7 +111,7 @@ impl Channel {
         let banks = organisation.all_banks() as usize;
         let pcs = organisation.pseudo_channels as usize;
         let bank = Bank { row: CLOSED, act: 0, pre: 0, read: 0, write: 0 };
-        let nobody = Request { arrival: 0, row: CLOSED, counted: false, write: false };
+        let nobody = Request { order: 0, arrival: 0, row: CLOSED, counted: false, write: false };
         let next_refresh = if settings.refresh { d.refresh_interval } else { NEVER };
         Self {
             d,
@@ -128,6 +130,7 @@ impl Channel {
             opened_for: vec![nobody; banks],
             active: vec![Banks::NONE; pcs],
             draining: true,
+            taken: 0,
             next_refresh,
             to_refresh: 0..0,
             wake: next_refresh,
@@ -145,7 +148,8 @@ impl Channel {
     #[inline]
     pub(super) fn push(&mut self, now: u64, bank: u16, row: u32, write: bool) {
         let b = usize::from(bank);
-        let request = Request { arrival: now, row, counted: false, write };
+        let request = Request { order: self.taken, arrival: now, row, counted: false, write };
+        self.taken += 1;
         let queue = if write { &mut self.writes } else { &mut self.reads };
         queue.push(b, self.banks[b].row, request);
         if self.guarded(b) {
@@ -155,13 +159,68 @@ impl Channel {
             queue.conflicts[p].mask &= !bit;
         }
         // It may be served in the tick that begins now.
-        self.wake = self.wake.min(now + 1);
+        let bus = if self.banks[b].row == row { self.column_bus } else { self.row_bus };
+        self.wake = self.wake.min(bus.max(now + 1));
     }
 
     /// The first tick in which anything can happen without a new request.
     #[inline]
     pub(super) const fn wake(&self) -> u64 {
         self.wake
+    }
+
+    /// Whether reads of open rows are all that there is to do, so that only column commands follow until a request for another row or
+    /// a refresh comes.
+    #[inline]
+    pub(super) fn only_hits(&self) -> bool {
+        let nothing = |banks: &[Banks]| banks.iter().all(|b| b.mask == 0);
+        self.writes.len == 0
+            && !self.draining
+            && self.to_refresh.is_empty()
+            && nothing(&self.active)
+            && nothing(&self.reads.closed)
+            && nothing(&self.reads.conflicts)
+    }
+
+    /// The row that is open in `bank`.
+    #[inline]
+    pub(super) fn is_open(&self, bank: u16, row: u32) -> bool {
+        self.banks[usize::from(bank)].row == row
+    }
+
+    /// Serves the next read of an open row after `now`, where [`Self::only_hits`] and before the next refresh; returns when.
+    #[inline]
+    pub(super) fn serve_hit(&mut self, now: u64) -> Option<u64> {
+        let rising = |t: u64| if self.d.half_cycles { t | 1 } else { t };
+        let first = rising(self.column_bus.max(now + 1));
+        // Mostly the oldest request of all may be served as soon as the bus is free.
+        let (mut oldest, mut bank) = (NEVER, 0);
+        for p in 0..self.pcs.len() {
+            for b in self.reads.hits[p].iter().map(|i| i | p << self.pc_shift) {
+                let order = self.reads.oldest_hit(b);
+                if order < oldest {
+                    (oldest, bank) = (order, b);
+                }
+            }
+        }
+        let ready = |b: usize| self.column_ready(b, false).max(self.pcs[b >> self.pc_shift].read);
+        let mut at = first;
+        if ready(bank) > first {
+            let shift = self.pc_shift;
+            let all = || {
+                let hits = self.reads.hits.iter().enumerate();
+                hits.flat_map(move |(p, banks)| banks.iter().map(move |i| i | p << shift))
+            };
+            at = rising(all().map(ready).min()?.max(first));
+            bank = all().filter(|&b| ready(b) <= at).min_by_key(|&b| self.reads.oldest_hit(b))?;
+        }
+        if at >= self.next_refresh {
+            return None;
+        }
+        let request = self.reads.take_hit(bank, self.banks[bank].row)?;
+        self.serve(at, bank, request);
+        self.wake = at + 1;
+        Some(at)
     }
 
     /// Lets `now` pass. Returns, if a burst was served, whether it was read.
@@ -187,9 +246,9 @@ impl Channel {
         let (mut column, mut either, mut rising) = (NEVER, NEVER, NEVER);
         let queue = if self.draining { &self.writes } else { &self.reads };
         let refreshing = !self.to_refresh.is_empty();
+        let at = |banks: &Banks, bus: u64| if banks.mask == 0 { NEVER } else { banks.next.max(bus) };
         for (p, pc) in self.pcs.iter().enumerate() {
             let data = pc.read.min(pc.write);
-            let at = |banks: &Banks, bus: u64| if banks.mask == 0 { NEVER } else { banks.next.max(bus) };
             column = column.min(at(&self.active[p], data));
             if !refreshing {
                 column = column.min(at(&queue.hits[p], data));
@@ -260,8 +319,8 @@ impl Channel {
                 let pc = if r.write { self.pcs[p].write } else { self.pcs[p].read };
                 let ready = self.column_ready(b, r.write);
                 next = next.min(ready);
-                if ready.max(pc) <= now && due.is_none_or(|(arrival, _)| r.arrival < arrival) {
-                    due = Some((r.arrival, b));
+                if ready.max(pc) <= now && due.is_none_or(|(oldest, _)| r.order < oldest) {
+                    due = Some((r.order, b));
                 }
             }
             self.active[p].next = next;
@@ -291,9 +350,9 @@ impl Channel {
             for b in banks.iter().map(|i| i | p << self.pc_shift) {
                 let ready = self.column_ready(b, write);
                 next = next.min(ready);
-                let arrival = queue.oldest_hit(b);
-                if ready <= now && due.is_none_or(|(oldest, _)| arrival < oldest) {
-                    due = Some((arrival, b));
+                let order = queue.oldest_hit(b);
+                if ready <= now && due.is_none_or(|(oldest, _)| order < oldest) {
+                    due = Some((order, b));
                 }
             }
             let queue = if write { &mut self.writes } else { &mut self.reads };
@@ -364,9 +423,9 @@ impl Channel {
                 for b in closed.iter().map(|i| i | p << self.pc_shift) {
                     let ready = self.banks[b].act.max(self.groups[b >> self.group_shift].act);
                     next = next.min(ready);
-                    let arrival = queue.oldest_miss(b);
-                    if ready <= now && due.is_none_or(|(oldest, _)| arrival < oldest) {
-                        due = Some((arrival, b));
+                    let order = queue.oldest_miss(b);
+                    if ready <= now && due.is_none_or(|(oldest, _)| order < oldest) {
+                        due = Some((order, b));
                     }
                 }
                 let queue = if self.draining { &mut self.writes } else { &mut self.reads };
@@ -378,9 +437,9 @@ impl Channel {
                 for b in conflicts.iter().map(|i| i | p << self.pc_shift) {
                     let ready = self.banks[b].pre;
                     next = next.min(ready);
-                    let arrival = queue.oldest_miss(b);
-                    if ready <= now && due.is_none_or(|(oldest, _)| arrival < oldest) {
-                        due = Some((arrival, b));
+                    let order = queue.oldest_miss(b);
+                    if ready <= now && due.is_none_or(|(oldest, _)| order < oldest) {
+                        due = Some((order, b));
                     }
                 }
                 let queue = if self.draining { &mut self.writes } else { &mut self.reads };
@@ -507,6 +566,21 @@ impl std::ops::Add for Counts {
             row_hits: self.row_hits + other.row_hits,
             refreshes: self.refreshes + other.refreshes,
             read_latency: self.read_latency + other.read_latency,
+        }
+    }
+}
+
+impl std::ops::Sub for Counts {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            served: self.served - other.served,
+            reads: self.reads - other.reads,
+            activates: self.activates - other.activates,
+            row_hits: self.row_hits - other.row_hits,
+            refreshes: self.refreshes - other.refreshes,
+            read_latency: self.read_latency - other.read_latency,
         }
     }
 }

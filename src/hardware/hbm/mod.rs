@@ -2,9 +2,10 @@
 
 pub mod address_map;
 mod channel;
+pub mod device;
 pub mod organisation;
 pub mod pattern;
-mod requester;
+pub mod requester;
 pub mod timing;
 mod waiting;
 pub mod study;

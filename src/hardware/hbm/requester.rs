@@ -106,9 +106,13 @@ impl Memory {
         }
     }
 
-    /// Lets time pass until `bursts` bursts have been asked for since the beginning.
-    pub(super) fn run_until_sent(&mut self, bursts: u64) {
-        while self.sent < bursts {
+    /// Lets time pass until `bursts` bursts have been asked for since the beginning, or until tick `end`.
+    pub(super) fn run(&mut self, bursts: u64, end: u64) {
+        let alone = self.channels.len() == 1 && self.window == u64::MAX;
+        while self.sent < bursts && self.now < end {
+            if alone && self.channels[0].only_hits() {
+                self.convey(bursts, end);
+            }
             let blocked = self.send(bursts);
             if self.sent >= bursts {
                 break;
@@ -140,9 +144,30 @@ impl Memory {
                     next = next.min(self.arrivals.front().copied().unwrap_or(u64::MAX));
                 }
                 if next > self.now + 1 && next < u64::MAX {
-                    self.now = next - 1;
+                    self.now = (next - 1).min(end.max(self.now));
                 }
             }
+        }
+    }
+
+    /// Goes from read to read while the queue of the only channel is full of reads of open rows and more of them follow.
+    fn convey(&mut self, until: u64, end: u64) {
+        while self.sent < until && self.now < end {
+            let (channel, bank, row, write) = match self.waiting {
+                Some(w) => w,
+                None => self.next_burst(),
+            };
+            self.waiting = Some((channel, bank, row, write));
+            let target = &mut self.channels[0];
+            if write || target.has_room(false) || !target.is_open(bank, row) {
+                return;
+            }
+            let Some(at) = target.serve_hit(self.now) else { return };
+            self.now = at;
+            target.push(at, bank, row, false);
+            self.wakes[0] = target.wake();
+            self.waiting = None;
+            self.sent += 1;
         }
     }
 
@@ -154,7 +179,7 @@ impl Memory {
                 self.under_way -= 1;
             }
         }
-        for _ in 0..self.channels.len() {
+        loop {
             if self.sent >= until {
                 return Blocked::Not;
             }
@@ -190,6 +215,10 @@ impl Memory {
         let (channel, within) = self.traffic.interleave.place(burst, self.shift);
         let (bank, row) = self.decoder.bank_and_row(within);
         (channel, bank, row, self.run.write)
+    }
+
+    pub(super) const fn sent(&self) -> u64 {
+        self.sent
     }
 
     pub(super) const fn now(&self) -> u64 {

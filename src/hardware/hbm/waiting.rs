@@ -10,6 +10,8 @@ pub(super) const NEVER: u64 = u64::MAX;
 /// A burst in a queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request {
+    /// Place in the order in which the controller took requests in.
+    pub(super) order: u64,
     pub(super) arrival: u64,
     pub(super) row: u32,
     /// Whether a row command was issued for it.
@@ -22,9 +24,9 @@ pub(super) struct Request {
 struct OfBank {
     /// In order of arrival.
     requests: VecDeque<Request>,
-    /// Arrival of the oldest request for the open row.
+    /// Order of the oldest request for the open row.
     hit: u64,
-    /// Arrival of the oldest request for another row.
+    /// Order of the oldest request for another row.
     miss: u64,
 }
 
@@ -94,24 +96,24 @@ impl Queue {
         // What is older keeps its place: only a first of its kind changes anything.
         if open == request.row {
             if of.hit == NEVER {
-                of.hit = request.arrival;
+                of.hit = request.order;
                 self.hits[p].mask |= bit;
                 self.hits[p].next = 0;
             }
         } else if of.miss == NEVER {
-            of.miss = request.arrival;
+            of.miss = request.order;
             let banks = if open == CLOSED { &mut self.closed[p] } else { &mut self.conflicts[p] };
             banks.mask |= bit;
             banks.next = 0;
         }
     }
 
-    /// Arrival of the oldest request for the open row of `bank`.
+    /// Order of the oldest request for the open row of `bank`.
     pub(super) fn oldest_hit(&self, bank: usize) -> u64 {
         self.banks[bank].hit
     }
 
-    /// Arrival of the oldest request for another row than the open one of `bank`.
+    /// Order of the oldest request for another row than the open one of `bank`.
     pub(super) fn oldest_miss(&self, bank: usize) -> u64 {
         self.banks[bank].miss
     }
@@ -122,7 +124,7 @@ impl Queue {
         let i = of.requests.iter().position(|r| r.row == open)?;
         let request = of.requests.remove(i)?;
         self.len -= 1;
-        of.hit = of.requests.iter().skip(i).find(|r| r.row == open).map_or(NEVER, |r| r.arrival);
+        of.hit = of.requests.iter().skip(i).find(|r| r.row == open).map_or(NEVER, |r| r.order);
         if of.hit == NEVER {
             let (p, bit) = self.place(bank);
             self.hits[p].mask &= !bit;
@@ -152,7 +154,7 @@ impl Queue {
         for r in &of.requests {
             let first = if r.row == open { &mut of.hit } else { &mut of.miss };
             if *first == NEVER {
-                *first = r.arrival;
+                *first = r.order;
             }
         }
         let (hit, miss) = (of.hit < NEVER, of.miss < NEVER);
