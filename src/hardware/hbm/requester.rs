@@ -201,7 +201,6 @@ impl Memory {
             self.sent += 1;
             self.under_way += 1;
         }
-        Blocked::Not
     }
 
     #[inline]

@@ -162,7 +162,7 @@ impl Study {
     fn sample(&self, memory: &mut Memory, distances: &Distances) -> Passed {
         let channels = u64::from(self.interleave.channels);
         let most = (WHOLE * channels).max(self.bursts / 16);
-        let mut batch = |memory: &mut Memory, number: u64| {
+        let batch = |memory: &mut Memory, number: u64| {
             let before = Passed { ticks: memory.now(), counts: memory.counts() };
             if self.refresh {
                 memory.run(self.bursts, (number + 1) * distances.refresh_interval);
