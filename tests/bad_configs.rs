@@ -15,6 +15,7 @@ fn refusal(folder: &str, path: &str) -> Option<ConfigError> {
     let none = Overrides::default();
     match folder {
         "accelerators" => config::load_accelerator(path, &none).err(),
+        "memory" => config::load_memory(path).err(),
         "models" => config::load_model(path, &none).err(),
         "experiments" => config::load_experiment(path).err(),
         "sweeps" => config::load_sweep(path).err(),

@@ -8,7 +8,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use slimsim::config::{
     self, AcceleratorFile, AxisTarget, AxisValue, FileKind, ModelFile, Overrides, PresetKind,
-    load_accelerator, load_model,
+    load_accelerator, load_memory, load_model,
 };
 use slimsim::hardware::mac_array::MacArray;
 use slimsim::hardware::sram::OnChipBandwidth;
@@ -44,6 +44,12 @@ fn every_preset_loads_under_its_own_name() {
         let model = load_model(name, &none()).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(model.name, name);
     }
+    assert_eq!(config::preset_names(PresetKind::Memory).count(), folder("memory"));
+    for name in config::preset_names(PresetKind::Memory) {
+        let part = load_memory(name).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(part.name, name);
+        assert_eq!(part.maps[0].name, "stream", "{name}");
+    }
     assert!(config::preset_names(PresetKind::Model).is_sorted());
 }
 
@@ -58,6 +64,11 @@ fn what_is_shown_is_the_same_as_a_file() {
         let text = config::show_model(name, &none()).unwrap();
         let again = with_file("again.toml", &text, |path| load_model(path, &none())).unwrap();
         assert_eq!(again, load_model(name, &none()).unwrap(), "{name}:\n{text}");
+    }
+    for name in config::preset_names(PresetKind::Memory) {
+        let text = config::show_memory(name).unwrap();
+        let again = with_file("again.toml", &text, load_memory).unwrap();
+        assert_eq!(again, load_memory(name).unwrap(), "{name}:\n{text}");
     }
 }
 

@@ -3,11 +3,12 @@
 use super::CliError;
 use super::output::{print, width};
 use crate::attention;
-use crate::config::{Overrides, PresetKind, load_accelerator, load_model, preset_names};
+use crate::config::{Overrides, PresetKind, load_accelerator, load_memory, load_model, preset_names};
 use crate::hardware::Accelerator;
 use crate::model::Model;
 use crate::report::{TableWriter, bytes, context, si, significant, wrapped};
-use crate::units::Dtype;
+use crate::units::format::exact_bytes;
+use crate::units::{Bytes, Dtype};
 use clap::ValueEnum;
 
 /// List presets and schemes
@@ -22,6 +23,7 @@ pub(super) struct Args {
 enum What {
     Accelerators,
     Models,
+    Memory,
     Schemes,
     Kernels,
 }
@@ -31,6 +33,7 @@ impl Args {
         match self.what {
             What::Accelerators => accelerators(),
             What::Models => models(),
+            What::Memory => memory(),
             What::Schemes => schemes(),
             What::Kernels => print(|out| {
                 writeln!(out, "No kernel profiles in this version: every scheme is mapped freely.")
@@ -113,6 +116,37 @@ fn models() -> Result<(), CliError> {
             writeln!(out, "\nwhat is not sure:")?;
         }
         notes.iter().try_for_each(|note| wrapped(note, "  ", width(), out))
+    })
+}
+
+fn memory() -> Result<(), CliError> {
+    let header =
+        ["name", "standard", "channels", "banks", "row", "burst", "clock", "peak", "refresh", "maps"];
+    let mut table = TableWriter::new(&header, 2, width());
+    for name in preset_names(PresetKind::Memory) {
+        let part = load_memory(name)?;
+        let (o, t) = (&part.organisation, &part.timing);
+        let maps: Vec<&str> = part.maps.iter().map(|map| map.name.as_str()).collect();
+        table.row([
+            part.name.clone(),
+            part.standard.clone(),
+            format!("{}×{}", part.channels, o.pseudo_channels),
+            (o.all_banks() / o.pseudo_channels).to_string(),
+            exact_bytes(Bytes(o.row_bytes())),
+            exact_bytes(Bytes(o.burst_bytes.into())),
+            format!("{} ps", t.tck.0),
+            si(part.peak().0 as f64, "B/s"),
+            format!("{} %", significant(100.0 * f64::from(t.trfc) / f64::from(t.trefi), 2)),
+            maps.join(", "),
+        ]);
+    }
+    print(|out| {
+        table.write(out)?;
+        writeln!(
+            out,
+            "channels: of one part, times pseudo-channels; banks and row: of a pseudo-channel; refresh: share of the time that it takes. \
+             Sources: slimsim show memory NAME"
+        )
     })
 }
 

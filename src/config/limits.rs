@@ -31,6 +31,22 @@ pub const MAX_RATE: u64 = 1 << 32;
 pub const MAX_CYCLES: u64 = 1 << 20;
 /// Most banks of a memory.
 pub const MAX_BANKS: u64 = 1 << 20;
+/// Most channels of a memory part, or that addresses are spread over.
+pub const MAX_MEMORY_CHANNELS: u64 = 1024;
+/// Most pseudo-channels of a channel.
+pub const MAX_PSEUDO_CHANNELS: u64 = 8;
+/// Most ranks, bank groups or banks of a memory channel; of their product the model has a bound of its own.
+pub const MAX_MEMORY_BANKS: u64 = 64;
+/// Most rows of a bank.
+pub const MAX_ROWS: u64 = 1 << 24;
+/// Most bursts of a row.
+pub const MAX_COLUMNS: u64 = 1 << 16;
+/// Largest burst of a memory.
+pub const MAX_BURST_BYTES: u64 = 1 << 12;
+/// Most entries of a memory controller's queue.
+pub const MAX_MEMORY_QUEUE: u64 = 1 << 16;
+/// Most cycles of a memory command.
+pub const MAX_COMMAND_CYCLES: u64 = 16;
 /// Largest capacity: an exbibyte.
 pub const MAX_BYTES: u64 = 1 << 60;
 /// Highest bandwidth: an exabyte a second.

@@ -184,7 +184,7 @@ pub(crate) fn finish<T>(tree: &Tree, reader: Reader, resolved: Option<T>) -> Res
 }
 
 /// The name of what a file describes, where it does not say.
-fn stem(name_or_path: &str) -> String {
+pub(crate) fn stem(name_or_path: &str) -> String {
     if presets::is_path(name_or_path) {
         let stem = Path::new(name_or_path).file_stem().and_then(|s| s.to_str());
         stem.unwrap_or(name_or_path).to_owned()

@@ -1,5 +1,5 @@
-//! The presets compiled into the binary: every file of `configs/accelerators` and `configs/models`, by file name; and those of
-//! `configs/paper`.
+//! The presets compiled into the binary: every file of `configs/accelerators`, `configs/memory` and `configs/models`, by file name;
+//! and those of `configs/paper`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub enum PresetKind {
     Accelerator,
     /// A model.
     Model,
+    /// A memory part.
+    Memory,
 }
 
 impl PresetKind {
@@ -25,22 +27,41 @@ impl PresetKind {
         match self {
             Self::Accelerator => table::ACCELERATORS,
             Self::Model => table::MODELS,
+            Self::Memory => table::MEMORY,
         }
     }
 
-    /// `accelerator` or `model`.
+    /// `accelerator`, `model` or `memory`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Accelerator => "accelerator",
             Self::Model => "model",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// What `slimsim list` calls all of them.
+    const fn plural(self) -> &'static str {
+        match self {
+            Self::Accelerator => "accelerators",
+            Self::Model => "models",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// What one of them is called in a message.
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Memory => "memory part",
+            _ => self.name(),
         }
     }
 
     /// Files that may stand where a preset's name may.
     const fn files(self) -> &'static str {
         match self {
-            Self::Accelerator => "a TOML file",
+            Self::Accelerator | Self::Memory => "a TOML file",
             Self::Model => "a TOML file or a Hugging Face config.json",
         }
     }
@@ -87,9 +108,9 @@ pub(crate) fn open(kind: PresetKind, name_or_path: &str) -> Result<Arc<Source>, 
 pub(crate) fn unknown(kind: PresetKind, name: &str) -> (String, Vec<String>) {
     let near = nearest(name, preset_names(kind)).map(|near| format!("did you mean '{near}'?"));
     let all = format!(
-        "'slimsim list {}s' shows the presets; the path of {} will do as well",
-        kind.name(),
+        "'slimsim list {}' shows the presets; the path of {} will do as well",
+        kind.plural(),
         kind.files()
     );
-    (format!("unknown {} '{name}'", kind.name()), near.into_iter().chain([all]).collect())
+    (format!("unknown {} '{name}'", kind.what()), near.into_iter().chain([all]).collect())
 }

@@ -41,9 +41,40 @@ impl<const MAX: u64, const MIN: u64> FromNode for Count<MAX, MIN> {
     }
 }
 
+/// A power of two from 1 to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PowerOfTwo<const MAX: u64>(pub(crate) u64);
+
+impl<const MAX: u64> FromNode for PowerOfTwo<MAX> {
+    const TYPE: KeyType = KeyType::Integer;
+
+    fn expected() -> String {
+        format!("a power of two from 1 to {MAX}")
+    }
+
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        match node.value {
+            Value::Integer(Some(n)) => match u64::try_from(n) {
+                Ok(n) if n.is_power_of_two() && n <= MAX => Some(Self(n)),
+                _ if n < 0 => reader.refuse(node, "is negative", &Self::expected()),
+                _ if n == 0 => reader.refuse(node, "is zero", &Self::expected()),
+                _ if n > i128::from(MAX) => reader.refuse(node, "is too large", &Self::expected()),
+                _ => reader.refuse(node, "is no power of two", &Self::expected()),
+            },
+            Value::Integer(None) => reader.refuse(node, "is too large", &Self::expected()),
+            _ => reader.wrong_type(node, &Self::expected()),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        let powers: Vec<u64> = (0..=MAX.ilog2()).map(|bits| 1 << bits).collect();
+        json_schema!({ "enum": powers })
+    }
+}
+
 /// Reads a finite float; an integer is one too. What is expected is put into words only for an error: sweeps read thousands of
 /// values a second.
-pub(super) fn finite<T: FromNode>(node: &Node, reader: &mut Reader) -> Option<f64> {
+pub(crate) fn finite<T: FromNode>(node: &Node, reader: &mut Reader) -> Option<f64> {
     let mut refuse = |what| reader.refuse(node, what, &T::expected());
     match node.value {
         Value::Float(x) if x.is_nan() => refuse("is not a number"),

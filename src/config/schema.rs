@@ -2,7 +2,7 @@
 
 use schemars::generate::SchemaSettings;
 
-use super::raw::{RawAccelerator, RawExperiment, RawModel, RawPaperTable, RawPins, RawSweep};
+use super::raw::{RawAccelerator, RawExperiment, RawMemory, RawModel, RawPaperTable, RawPins, RawSweep};
 use super::reader::FromNode;
 
 /// A kind of file.
@@ -12,6 +12,8 @@ pub enum FileKind {
     Accelerator,
     /// A model.
     Model,
+    /// A memory part.
+    Memory,
     /// An experiment.
     Experiment,
     /// A sweep.
@@ -24,8 +26,15 @@ pub enum FileKind {
 
 impl FileKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Accelerator, Self::Model, Self::Experiment, Self::Sweep, Self::Pins, Self::Paper];
+    pub const ALL: [Self; 7] = [
+        Self::Accelerator,
+        Self::Model,
+        Self::Memory,
+        Self::Experiment,
+        Self::Sweep,
+        Self::Pins,
+        Self::Paper,
+    ];
 
     /// The name that users write; the schema is `configs/schema/NAME.schema.json`.
     #[must_use]
@@ -33,6 +42,7 @@ impl FileKind {
         match self {
             Self::Accelerator => "accelerator",
             Self::Model => "model",
+            Self::Memory => "memory",
             Self::Experiment => "experiment",
             Self::Sweep => "sweep",
             Self::Pins => "pins",
@@ -48,6 +58,7 @@ pub fn schema(kind: FileKind) -> String {
     let body = match kind {
         FileKind::Accelerator => RawAccelerator::schema(&mut generator),
         FileKind::Model => RawModel::schema(&mut generator),
+        FileKind::Memory => RawMemory::schema(&mut generator),
         FileKind::Experiment => RawExperiment::schema(&mut generator),
         FileKind::Sweep => RawSweep::schema(&mut generator),
         FileKind::Pins => RawPins::schema(&mut generator),

@@ -1,4 +1,4 @@
-//! The resolved TOML of a machine or a model: standard tables, one key a line, every default written out.
+//! The resolved TOML of a machine, a memory part or a model: standard tables, one key a line, every default written out.
 //!
 //! Numbers are exact: reading the text back gives the same machine. Behind a value stands the comment that the file has
 //! there (its source, as a rule), or where else the value comes from.
@@ -9,11 +9,12 @@ use super::raw::{HbmModel, MacKind, Refresh, SramKind, VectorKind};
 use super::scalars::Named;
 use super::tree::{Tree, quote};
 use crate::hardware::Accelerator;
+use crate::hardware::hbm::device::Device;
 use crate::hardware::mac_array::{MacArray, MacRates};
 use crate::hardware::sram::{OnChipBandwidth, Sram};
 use crate::hardware::vector_unit::VectorUnit;
 use crate::model::Model;
-use crate::units::format;
+use crate::units::{Bytes, format};
 
 /// Writes keys, table by table.
 struct Writer<'a> {
@@ -295,4 +296,76 @@ pub(crate) fn model(model: &Model, tree: Option<&Tree>) -> String {
         }
     }
     w.out
+}
+
+/// The resolved TOML of a memory part. `tree` is what it was read from, if comments are wanted.
+pub(crate) fn memory(part: &Device, tree: Option<&Tree>) -> String {
+    let mut w = Writer { out: String::new(), table: Vec::new(), tree };
+    w.text("name", &part.name);
+    w.text("standard", &part.standard);
+    if let Some(source) = &part.source {
+        w.text("source", source);
+    }
+    if let Some(note) = &part.note {
+        w.text("note", note);
+    }
+    w.count("channels", part.channels.into());
+    w.count("queue", part.queue.into());
+    let (o, t) = (&part.organisation, &part.timing);
+    w.table(&["organisation"]);
+    for (key, count) in [
+        ("pseudo_channels", o.pseudo_channels),
+        ("ranks", o.ranks),
+        ("bank_groups", o.bank_groups),
+        ("banks", o.banks),
+        ("rows", o.rows),
+        ("columns", o.columns),
+    ] {
+        w.count(key, count.into());
+    }
+    w.text("burst", &format::exact_bytes(Bytes(o.burst_bytes.into())));
+    w.table(&["timing"]);
+    w.text("clock", &format::exact_time(t.tck));
+    for (key, cycles) in [
+        ("tbl", t.tbl),
+        ("tcl", t.tcl),
+        ("tcwl", t.tcwl),
+        ("trcd_read", t.trcd_read),
+        ("trcd_write", t.trcd_write),
+        ("trp", t.trp),
+        ("tras", t.tras),
+        ("trc", t.trc),
+        ("trtp", t.trtp),
+        ("twr", t.twr),
+        ("tccd_s", t.tccd_s),
+        ("tccd_l", t.tccd_l),
+        ("tccd_r", t.tccd_r),
+        ("trrd_s", t.trrd_s),
+        ("trrd_l", t.trrd_l),
+        ("tfaw", t.tfaw),
+        ("twtr_s", t.twtr_s),
+        ("twtr_l", t.twtr_l),
+        ("trtw", t.trtw),
+        ("tppd", t.tppd),
+        ("trfc", t.trfc),
+        ("trefi", t.trefi),
+    ] {
+        w.count(key, cycles.into());
+    }
+    w.table(&["commands"]);
+    w.flag("shared_bus", part.bus.shared);
+    w.number("activate", f64::from(part.bus.activate) / 2.0);
+    w.number("row", f64::from(part.bus.row) / 2.0);
+    w.count("column", u64::from(part.bus.column) / 2);
+    w.table(&["maps"]);
+    for map in &part.maps {
+        w.text(&key(&map.name), &map.to_string());
+    }
+    w.out
+}
+
+/// A key, quoted where TOML asks for it.
+fn key(name: &str) -> String {
+    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    if bare { name.to_owned() } else { quote(name) }
 }

@@ -3,6 +3,7 @@
 mod accelerator;
 mod cache;
 mod experiment;
+mod memory;
 mod model;
 mod paper;
 mod pins;
@@ -11,6 +12,7 @@ pub(crate) use accelerator::*;
 pub(crate) use cache::*;
 pub use experiment::PlotKind;
 pub(crate) use experiment::*;
+pub(crate) use memory::*;
 pub(crate) use model::*;
 pub(crate) use paper::*;
 pub(crate) use pins::*;

@@ -1,5 +1,7 @@
 //! Which address bits select pseudo-channel, rank, bank group, bank, row and column.
 
+use std::fmt;
+
 use super::organisation::{Field, Organisation};
 
 /// One entry of a map: a field and how many of its bits come here; `None`: all that are left.
@@ -54,8 +56,7 @@ impl AddressMap {
     pub fn parse(name: &str, text: &str) -> Result<Self, String> {
         let parts = text.split_whitespace().map(|entry| {
             let (field, bits) = entry.split_once(':').map_or((entry, None), |(f, b)| (f, Some(b)));
-            let field =
-                Field::ALL.into_iter().find(|f| f.name() == field).ok_or_else(|| entry.to_owned())?;
+            let field = Field::ALL.into_iter().find(|f| f.name() == field).ok_or_else(|| entry.to_owned())?;
             let bits = bits.map(str::parse).transpose().map_err(|_| entry.to_owned())?;
             Ok(Part { field, bits })
         });
@@ -75,7 +76,7 @@ impl AddressMap {
             let taken = &mut used[part.field as usize];
             let has = organisation.bits(part.field);
             let bits = part.bits.unwrap_or(has.saturating_sub(*taken));
-            if *taken + bits > has {
+            if bits > has - *taken {
                 return Err(MapError::Twice { field: part.field, bit: has, has });
             }
             // The bank number is made of pseudo-channel, rank, group and bank, from the highest bit down.
@@ -120,6 +121,20 @@ impl AddressMap {
     }
 }
 
+impl fmt::Display for AddressMap {
+    /// The text that [`AddressMap::parse`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, part) in self.parts.iter().enumerate() {
+            let space = if i == 0 { "" } else { " " };
+            write!(f, "{space}{}", part.field.name())?;
+            if let Some(bits) = part.bits {
+                write!(f, ":{bits}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A run of address bits and where they go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Slice {
@@ -149,9 +164,8 @@ impl Decoder {
     #[must_use]
     #[inline]
     pub fn bank_and_row(&self, burst: u64) -> (u16, u32) {
-        let take = |slices: &[Slice]| {
-            slices.iter().fold(0, |sum, s| sum | (((burst >> s.from) & s.mask) << s.to))
-        };
+        let take =
+            |slices: &[Slice]| slices.iter().fold(0, |sum, s| sum | (((burst >> s.from) & s.mask) << s.to));
         (take(&self.bank) as u16, take(&self.row) as u32)
     }
 

@@ -44,7 +44,7 @@ struct PseudoChannel {
 
 /// What a channel has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(super) struct Counts {
     /// Bursts whose column command was issued.
     pub served: u64,
     /// Of these, reads.
