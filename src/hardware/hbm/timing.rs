@@ -69,9 +69,10 @@ pub struct CommandBus {
 /// Least distances between commands in ticks: half cycles where some command takes an odd number of them, else cycles.
 ///
 /// Data sheets measure from the last cycle of one command to the last of the next; here commands are noted at their first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Distances {
-    pub(super) tick: Picos,
+    /// Picoseconds of a tick; half an odd number of them is no integer.
+    pub(super) tick: f64,
     pub(super) half_cycles: bool,
     pub(super) shared_bus: bool,
     pub(super) activate_bus: u64,
@@ -114,7 +115,7 @@ impl Distances {
         };
         let written = timing.tcwl + timing.tbl;
         Self {
-            tick: Picos(timing.tck.0 / per_cycle),
+            tick: timing.tck.0 as f64 / per_cycle as f64,
             half_cycles,
             shared_bus: bus.shared,
             activate_bus: act,
