@@ -5,6 +5,7 @@ use crate::attention::{self, Conditions, QkNorm, Rotation};
 use crate::config::NormForm;
 use crate::units::Dtype;
 use serde::{Serialize, Serializer};
+use std::num::NonZeroU64;
 
 /// Conditions other than the default ones. Fields that are absent are not written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -24,6 +25,9 @@ pub struct NonDefault {
     /// Form of normalised keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub qk_norm: Option<QkNorm>,
+    /// Tokens of a block of a paged cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_tokens: Option<NonZeroU64>,
     /// Form of RMSNorms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub norm: Option<NormForm>,
@@ -74,6 +78,7 @@ impl NonDefault {
             sparsity: other(options.sparsity).map(attention::Sparsity::fraction),
             rotation: other(options.rotation),
             qk_norm: other(options.qk_norm),
+            block_tokens: options.block_tokens,
             norm: None,
             cache_dtypes,
         }
@@ -94,6 +99,7 @@ impl NonDefault {
             QkNorm::OnRead => "normalised keys normalised on read".to_owned(),
             QkNorm::Scale => "normalised keys kept with their scale".to_owned(),
         }));
+        parts.extend(self.block_tokens.map(|t| format!("cache in blocks of {t} tokens")));
         parts.extend(self.norm.map(|n| match n {
             NormForm::AsIs => "norms as they are".to_owned(),
             NormForm::Flash => "FlashNorm".to_owned(),
@@ -125,6 +131,7 @@ mod tests {
             rotation: Rotation::Kept,
             qk_norm: QkNorm::Scale,
             sparsity: Sparsity::new(0.9).unwrap(),
+            block_tokens: NonZeroU64::new(16),
         };
         let conditions = Conditions {
             options,
@@ -139,13 +146,13 @@ mod tests {
         };
         let expected = serde_json::json!({
             "query_tokens": 4, "encoder_tokens": 1500, "sparsity": 0.9, "rotation": "kept", "qk_norm": "scale",
-            "norm": "flash", "cache_dtypes": { "slim-k": "fp32" }
+            "block_tokens": 16, "norm": "flash", "cache_dtypes": { "slim-k": "fp32" }
         });
         assert_eq!(serde_json::to_value(all).unwrap(), expected);
         assert_eq!(
             all.words(),
             "query tokens 4, encoder tokens 1500, sparsity 0.9, rotated keys kept rotated, normalised keys kept with their \
-             scale, FlashNorm, cache of slim-k fp32"
+             scale, cache in blocks of 16 tokens, FlashNorm, cache of slim-k fp32"
         );
     }
 }

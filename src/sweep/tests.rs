@@ -101,7 +101,10 @@ fn conditions_are_axes_and_keys_of_the_base() {
                     let got = vary.place(index).setting.conditions();
                     assert_eq!(got.query_tokens, query_tokens);
                     let sparsity = Sparsity::new(sparsity).unwrap();
-                    assert_eq!(got.options, Options { rotation, qk_norm: QkNorm::Scale, sparsity });
+                    assert_eq!(
+                        got.options,
+                        Options { rotation, qk_norm: QkNorm::Scale, sparsity, block_tokens: None }
+                    );
                     assert_eq!((got.precision.cache, got.cache_of), (cache, Vec::from_iter(own)));
                     index += 1;
                 }

@@ -201,8 +201,8 @@ impl Study {
             row_hit_rate: sample.counts.row_hits as f64 / served as f64,
             refreshes: all(sample.counts.refreshes),
             mean_read_latency: Picos(
-                (sample.counts.read_latency as f64 / sample.counts.reads.max(1) as f64 * d.tick)
-                    .round() as u64,
+                (sample.counts.read_latency as f64 / sample.counts.reads.max(1) as f64 * d.tick).round()
+                    as u64,
             ),
             time: Picos((ticks * d.tick).round() as u64),
         }

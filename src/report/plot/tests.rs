@@ -166,6 +166,8 @@ fn cause_chart(unit: CauseUnit, contexts: &[u64], schemes: &[&str]) -> CauseChar
             sram: Cycles(n * 7),
             exchange: Cycles(n * 3 * s as u64),
             overhead: Cycles(700_000),
+            refresh: Cycles(work / 12),
+            row_miss: Cycles(work / 9),
         };
         CauseBar {
             context: n,
