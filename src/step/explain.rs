@@ -59,6 +59,16 @@ pub(super) fn reason(
     if plan.fused > 1 {
         how.push(format!("a work item walks all {} KV heads in turn", plan.fused));
     }
+    let whats = ["scores", "weighted sums"].into_iter().zip(["tokens", "columns"]);
+    for ((what, columns), block) in whats.zip(choice.blocks) {
+        if let Some(b) = block {
+            let split = if b.split > 1 { format!(", {} parts", b.split) } else { String::new() };
+            how.push(format!(
+                "{what} in blocks of {} query rows × {} {columns}, {} deep{split}",
+                b.rows, b.columns, b.depth
+            ));
+        }
+    }
     if !how.is_empty() {
         text.push_str(&format!(" ({})", how.join(", ")));
     }

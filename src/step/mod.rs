@@ -5,7 +5,9 @@
 
 mod comparison;
 mod explain;
+mod fastest;
 mod operator;
+mod passes;
 pub mod point;
 pub mod search;
 mod simulator;

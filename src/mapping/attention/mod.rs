@@ -205,6 +205,27 @@ impl Plan {
         contraction(self, shape, shape.scores, |m, width| (m, width, tokens))
     }
 
+    /// What a pass that runs as a product in blocks has in common with the other plans.
+    #[must_use]
+    pub fn in_blocks(machine: &Machine, tile: u64, slots: usize, held: Stationary) -> Self {
+        Self {
+            name: "two-pass",
+            cluster: 1,
+            head_groups: 1,
+            query_groups: 1,
+            fused: 1,
+            tile,
+            slots,
+            lookaheads: [Some((0, slots)), None, None],
+            scores_held: held,
+            values_held: held,
+            accumulators_in_sram: machine.spec.cores.accumulators.is_none(),
+            accumulators: Bytes::ZERO,
+            lanes: machine.cores(),
+            full: TileCost::default(),
+        }
+    }
+
     /// Groups that walk the same tokens, of heads and of query rows.
     #[must_use]
     pub const fn walkers(&self) -> u64 {

@@ -3,11 +3,16 @@
 //! The first pass splits tokens and keeps no accumulators; the second splits columns, so that accumulators are small and no partial
 //! sums are combined. Rows are walked in chunks that stay in the shared SRAM between the passes, at two grid barriers a chunk;
 //! only without a shared SRAM are they read from memory twice.
+//!
+//! A dense pass, where every query row meets every column, may also run as a product in blocks ([`crate::mapping::pass`]): a row need not
+//! be whole in any core, and many query rows read the kept rows once a block.
 
 use super::{Residence, Shape};
 use crate::attention::{Contraction, ReadWork, Sparsity};
+use crate::hardware::mac_array::Product;
 use crate::mapping::machine::Machine;
-use crate::mapping::{Cause, Causes};
+use crate::mapping::pass::{Forms, Pass};
+use crate::mapping::{Cause, Causes, product};
 use crate::units::{Bytes, Femtos};
 use crate::workload::Batch;
 
@@ -30,6 +35,8 @@ pub struct TwoPass {
     sparsity: Sparsity,
     /// Bytes of probabilities written and read between the passes, over all chunks.
     pub probabilities: Bytes,
+    /// Tokens of a sequence: of a ragged batch, on average.
+    sequence: u64,
 }
 
 const NOTHING: Contraction = Contraction { slices: 0, heads: 0, width: 0 };
@@ -38,6 +45,15 @@ const NOTHING: Contraction = Contraction { slices: 0, heads: 0, width: 0 };
 const REMAINDER_GRANULE: u64 = 16;
 /// Chunk sizes that are tried, largest first.
 const SIZES: usize = 3;
+
+/// Query rows from which on the second pass is tried in blocks. With fewer, slices of columns with all query rows in each serve as well.
+const FEWEST_ROWS: u64 = 64;
+
+/// Vector operations of `work` on `tokens` tokens.
+fn operations(machine: &Machine, work: ReadWork, tokens: u64) -> u64 {
+    let one = work.rotated.saturating_mul(machine.spec.cores.vector_unit.rotate_ops());
+    one.saturating_add(work.ops).saturating_mul(tokens)
+}
 
 /// Tokens of the chunks that are tried where `room` tokens stay on chip of `tokens` in all. Whole chunks have round sizes, so that a
 /// little more room never cuts them worse for the tiles: four an octave.
@@ -158,6 +174,76 @@ impl TwoPass {
             value_row: shape.value_row,
             sparsity: if shape.score_row == shape.row { shape.sparsity } else { Sparsity::default() },
             probabilities: Bytes(2 * 2 * shape.heads() * shape.queries * batch.tokens()),
+            sequence: (batch.tokens() / batch.sequences().max(1)).max(1),
+        })
+    }
+
+    /// Sequences that a chunk of `tokens` tokens is taken to hold, for the queries that meet it: 1 where the first pass does not run in
+    /// blocks.
+    #[must_use]
+    pub fn sequences(&self, tokens: u64) -> u64 {
+        if self.scores.groups == 1 { tokens.div_ceil(self.sequence) } else { 1 }
+    }
+
+    /// The first pass over a chunk of `tokens` tokens as a product in blocks, one for each sequence; `None` where each head reads columns
+    /// of its own, so that there is nothing that blocks could share.
+    #[must_use]
+    pub fn scores_in_blocks(&self, machine: &Machine, tokens: u64) -> Option<product::Shape> {
+        let shape = &self.scores;
+        if shape.groups != 1 {
+            return None;
+        }
+        let repeats = self.sequences(tokens);
+        let product = Product {
+            repeats,
+            m: shape.heads() * shape.queries,
+            k: shape.scores.width,
+            n: tokens.div_ceil(repeats),
+        };
+        Some(product::Shape {
+            product,
+            weights: shape.row * tokens,
+            input: Bytes(2 * repeats * product.m * product.k),
+            output: Bytes::ZERO,
+            dtype: shape.dtype,
+            input_from_memory: Bytes::ZERO,
+            prefetched: false,
+            pass: Some(Pass {
+                forms: Forms::Probabilities,
+                on_chip: false,
+                before: operations(machine, shape.before_scores, tokens),
+            }),
+        })
+    }
+
+    /// The second pass over a chunk of `tokens` tokens as a product in blocks; `None` where each head has columns of its own, or where one
+    /// core holds all query rows of a block as it is.
+    ///
+    /// Its blocks are more than a core keeps from chunk to chunk: the partial sums of the sequence that a chunk breaks off are written and
+    /// read again.
+    #[must_use]
+    pub fn values_in_blocks(&self, machine: &Machine, tokens: u64) -> Option<product::Shape> {
+        let shape = self.values.first().filter(|v| v.groups == 1)?;
+        let rows = shape.values.heads * shape.queries;
+        if rows < FEWEST_ROWS {
+            return None;
+        }
+        let on_chip = shape.residence == Residence::OnChip;
+        let used = Sparsity::part(tokens, shape.sparsity.used_by(rows));
+        let product = Product { repeats: 1, m: rows, k: used, n: shape.values.width };
+        Some(product::Shape {
+            product,
+            weights: shape.value_row * used,
+            input: Bytes(2 * rows * used),
+            output: Bytes(2 * 4 * rows * product.n),
+            dtype: shape.dtype,
+            input_from_memory: Bytes::ZERO,
+            prefetched: false,
+            pass: Some(Pass {
+                forms: Forms::Sums,
+                on_chip,
+                before: operations(machine, shape.before_values, used),
+            }),
         })
     }
 
