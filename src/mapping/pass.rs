@@ -39,16 +39,26 @@ pub(super) struct AtMemory {
 }
 
 impl Pass {
-    /// Bytes at the memory where `blocks` blocks of query rows walk the kept rows and `slices` of columns read the other operand.
+    /// Bytes at the memory where `blocks` blocks of query rows walk the kept rows and `slices` of columns read the other operand, `items`
+    /// work items in all.
     ///
+    /// Blocks that run at the same time share what comes from memory. Every item of weighted sums walks all tokens, so that blocks that
+    /// come later read the rows again; scores are formed one stretch of tokens after the other.
     /// Probabilities are counted between the passes, written and read once.
-    pub(super) fn at_memory(self, machine: &Machine, shape: &Shape, blocks: u64, slices: u64) -> AtMemory {
+    pub(super) fn at_memory(
+        self,
+        machine: &Machine,
+        shape: &Shape,
+        (blocks, slices): (u64, u64),
+        items: u64,
+    ) -> AtMemory {
         let reads = |bytes: Bytes, times: u64| Bytes(bytes.0.saturating_mul(times));
         let spilled = |bytes: Bytes| if machine.stays_on_chip(bytes) { Bytes::ZERO } else { bytes };
-        let rows = match (self.on_chip, machine.has_shared()) {
-            (true, _) => Bytes::ZERO,
-            (false, true) => shape.weights,
-            (false, false) => reads(shape.weights, blocks),
+        let rows = match (self.forms, machine.has_shared()) {
+            _ if self.on_chip => Bytes::ZERO,
+            (_, false) => reads(shape.weights, blocks),
+            (Forms::Probabilities, true) => shape.weights,
+            (Forms::Sums, true) => reads(shape.weights, blocks.min(items.div_ceil(machine.cores()))),
         };
         let others = match (self.forms, machine.has_shared()) {
             (Forms::Probabilities, true) => spilled(shape.input),

@@ -108,6 +108,18 @@ fn widths(columns: u64) -> impl Iterator<Item = u64> {
     sizes.filter(move |&w| w < columns).chain(std::iter::once(columns))
 }
 
+/// The same for `shape`. Of a pass over kept rows, whose sequences have any number of tokens, an item has columns of one sequence or
+/// of several whole ones, so that a token more in each never serves it better.
+fn columns_of_items(shape: &Shape) -> Vec<u64> {
+    let n = shape.product.n;
+    let whole = |w: u64| if shape.pass.is_some() && w > n { w - w % n } else { w };
+    let one = shape.pass.map(|_| n).into_iter();
+    let mut columns: Vec<u64> = one.chain(widths(shape.all_columns()).map(whole)).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
 /// Rows of a work item that are tried where there are more.
 const ROWS: [u64; 7] = [16, 64, 128, 256, 512, 1024, 4096];
 /// Splits of the reduction that are tried.
@@ -157,14 +169,14 @@ pub struct Outline {
 /// Every outline that `machine` admits and whose bound is at most `to_beat`, the lowest bound first.
 #[must_use]
 pub fn outlines(machine: &Machine, shape: &Shape, to_beat: Femtos) -> Vec<Outline> {
-    let columns = shape.all_columns();
     let m = shape.product.m;
     if one_item_is_all(machine) {
+        let columns = shape.all_columns();
         return vec![Outline { bound: Femtos::ZERO, columns, rows: m, split: 1, held: Stationary::Right }];
     }
     let common = Common::new(machine, shape);
     let mut outlines = Vec::with_capacity(64);
-    for columns in widths(columns) {
+    for columns in columns_of_items(shape) {
         for rows in ROWS.into_iter().filter(|&r| r < m).chain(std::iter::once(m)) {
             for split in SPLITS {
                 for &held in machine.spec.cores.mac_array.orientations() {
@@ -233,8 +245,7 @@ impl Outline {
         let item =
             Product { repeats: self.columns.div_ceil(n), m: self.rows, k: product.k.div_ceil(self.split), n };
         let busy = machine.spec.cores.mac_array.least_cycles(item, self.held, shape.dtype);
-        let items = shape.all_columns().div_ceil(self.columns) * product.m.div_ceil(self.rows) * self.split;
-        let waves = items.div_ceil(machine.cores());
+        let waves = self.items(shape).div_ceil(machine.cores());
         let compute = if busy.0 == 0 { Femtos::ZERO } else { machine.spec.clock.time(busy) * waves };
         let least = machine.array(Product { k: 1, ..item }, self.held, shape.dtype);
         let last = machine.spec.clock.time(least.stream + least.fill);
@@ -247,6 +258,10 @@ impl Outline {
         machine
             .memory_time(self.memory_bytes(machine, shape).0.total())
             .max(machine.shared_time(self.shared_bytes(machine, shape).total()))
+    }
+
+    const fn items(&self, shape: &Shape) -> u64 {
+        shape.all_columns().div_ceil(self.columns) * shape.product.m.div_ceil(self.rows) * self.split
     }
 
     /// Blocks of rows, and slices of the columns of one repeat.
@@ -278,7 +293,7 @@ impl Outline {
     fn memory_bytes(&self, machine: &Machine, shape: &Shape) -> (Moved, Bytes) {
         let (blocks, slices) = self.blocks(shape);
         if let Some(pass) = shape.pass {
-            let at = pass.at_memory(machine, shape, blocks, slices);
+            let at = pass.at_memory(machine, shape, (blocks, slices), self.items(shape));
             return (Moved { weights: at.rows, rows: at.others }, at.others);
         }
         let mut activations = shape.activations_at_memory(machine);
@@ -318,7 +333,10 @@ fn plan(machine: &Machine, shape: &Shape, outline: Outline, tile_bytes: u64) -> 
     let bytes_per_step = shape.dtype.bytes(columns).0 + shape.input_element_bytes() * rows * repeats;
     // A whole number of the array's reduction steps.
     let step = machine.spec.cores.mac_array.reduction_step();
-    let wanted = round_up(tile_bytes.div_ceil(shape.dtype.bytes(columns).0.max(1)), step).min(reduction);
+    let wanted = tile_bytes.div_ceil(shape.dtype.bytes(columns).0.max(1));
+    let wanted =
+        if shape.pass.is_some() { (wanted - wanted % step).max(step) } else { round_up(wanted, step) };
+    let wanted = wanted.min(reduction);
     let (depth, slots) = match machine.spec.cores.sram.capacity {
         None if machine.latency.0 == 0 && nothing_on_chip_costs(machine) => (reduction, MAX_SLOTS),
         None => (wanted, MAX_SLOTS),
@@ -357,7 +375,7 @@ fn plan(machine: &Machine, shape: &Shape, outline: Outline, tile_bytes: u64) -> 
 
 impl Plan {
     fn items(&self, shape: &Shape) -> u64 {
-        shape.all_columns().div_ceil(self.columns) * shape.product.m.div_ceil(self.rows) * self.split
+        self.outline.items(shape)
     }
 
     fn reduction(&self, shape: &Shape) -> u64 {

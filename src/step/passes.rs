@@ -22,7 +22,7 @@ const MOST_PASSES: usize = 1 << 13;
 impl PlanCache {
     /// The passes over every piece of `two`, where all have been timed.
     pub(super) fn known(&self, two: &TwoPass) -> Option<Pieces> {
-        let of = |tokens| (two.scores, tokens, two.sequences(tokens));
+        let of = |tokens| (two.scores, two.on_chip, tokens, two.sequences(tokens));
         two.pieces.iter().map(|&(tokens, _)| self.passes.get(&of(tokens)).cloned()).collect()
     }
 }
@@ -59,7 +59,7 @@ fn passes(
     tokens: u64,
     limit: Option<Femtos>,
 ) -> Option<Passes> {
-    let key = (two.scores, tokens, two.sequences(tokens));
+    let key = (two.scores, two.on_chip, tokens, two.sequences(tokens));
     if let Some(known) = cache.passes.get(&key) {
         return Some(known.clone());
     }
@@ -134,8 +134,8 @@ fn in_blocks(
 /// What a two-pass plan takes.
 pub(super) fn time_of(machine: &Machine, two: &TwoPass, pieces: &[Passes]) -> Femtos {
     let passes = pieces.iter().zip(&two.pieces);
-    let inside: u64 = passes.map(|(p, &(_, n))| ((p.0.timeline.time + p.1.timeline.time) * n).0).sum();
-    Femtos(inside) + two.between(machine).0.total()
+    let inside = passes.map(|(p, &(_, n))| (p.0.timeline.time + p.1.timeline.time) * n);
+    inside.fold(two.between(machine).0.total(), |sum, piece| sum + piece)
 }
 
 /// A two-pass plan from the passes over its pieces; what it reports of the layout is that of the whole chunks' scores.

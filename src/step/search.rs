@@ -75,8 +75,9 @@ thread_local! {
 pub struct PlanCache {
     /// The plans of a shape, and the plan and split that won last.
     plans: FxHashMap<Shape, (Vec<Plan>, Option<Pair>)>,
-    /// Scores and weighted sums of two-pass plans, by the shape of the scores and the tokens and sequences of a chunk.
-    pub(super) passes: FxHashMap<(Shape, u64, u64), Passes>,
+    /// Scores and weighted sums of two-pass plans, by the shape of the scores, whether rows stay on chip, and the
+    /// tokens and sequences of a chunk.
+    pub(super) passes: FxHashMap<(Shape, bool, u64, u64), Passes>,
 }
 
 impl PlanCache {

@@ -35,6 +35,8 @@ pub struct TwoPass {
     sparsity: Sparsity,
     /// Bytes of probabilities written and read between the passes, over all chunks.
     pub probabilities: Bytes,
+    /// Whether rows stay in the shared SRAM between the passes.
+    pub on_chip: bool,
     /// Tokens of a sequence: of a ragged batch, on average.
     sequence: u64,
 }
@@ -48,6 +50,8 @@ const SIZES: usize = 3;
 
 /// Query rows from which on the second pass is tried in blocks. With fewer, slices of columns with all query rows in each serve as well.
 const FEWEST_ROWS: u64 = 64;
+/// Query rows from which on rows may be read from memory twice although there is a shared SRAM.
+const MANY_ROWS: u64 = 256;
 
 /// Vector operations of `work` on `tokens` tokens.
 fn operations(machine: &Machine, work: ReadWork, tokens: u64) -> u64 {
@@ -72,13 +76,19 @@ impl TwoPass {
     /// a second pass would read nothing again, or where rows are on chip already.
     #[must_use]
     pub fn cuts(machine: &Machine, shape: &Shape, batch: &Batch) -> Vec<Self> {
-        let Some(whole) = Self::new(machine, shape, batch) else { return Vec::new() };
+        let Some(whole) = Self::new(machine, shape, batch, machine.has_shared()) else { return Vec::new() };
         let tokens = batch.tokens();
         let sizes = match machine.staging().filter(|_| machine.has_shared()) {
             Some(room) => sizes(tokens, room.0 / shape.row.0.max(1)),
             // Nothing stays between the passes, or everything does: chunks would only add barriers.
             None => vec![tokens],
         };
+        // With many query rows partial sums from chunk to chunk cost more than rows that are read again.
+        let again =
+            (machine.has_shared() && shape.values.slices == 1 && shape.heads() * shape.queries >= MANY_ROWS)
+                .then(|| Self::new(machine, shape, batch, false))
+                .flatten()
+                .map(|two| Self { pieces: vec![(tokens, 1)], ..two });
         sizes
             .into_iter()
             .map(|size| {
@@ -89,6 +99,7 @@ impl TwoPass {
                 }
                 Self { pieces, ..whole.clone() }
             })
+            .chain(again)
             .collect()
     }
 
@@ -104,11 +115,11 @@ impl TwoPass {
         self.pieces.iter().map(|p| p.1).sum()
     }
 
-    fn new(machine: &Machine, shape: &Shape, batch: &Batch) -> Option<Self> {
+    /// Two passes whose rows stay `on_chip` between them, or are read from memory twice.
+    fn new(machine: &Machine, shape: &Shape, batch: &Batch, on_chip: bool) -> Option<Self> {
         if !shape.shared_row || shape.groups != 1 || shape.residence == Residence::OnChip {
             return None;
         }
-        let on_chip = machine.has_shared();
         let part = |work: ReadWork, of: u64| ReadWork {
             rotated: work.rotated.div_ceil(of),
             ops: work.ops.div_ceil(of),
@@ -129,6 +140,9 @@ impl TwoPass {
             ..*shape
         };
         let again = 2 * shape.heads() * shape.queries;
+        // Without a shared SRAM, columns that the scores do not read come from memory once, skipped or not.
+        let sparsity =
+            if on_chip || shape.score_row == shape.row { shape.sparsity } else { Sparsity::default() };
         let second = |s: u64, values: Contraction, again: u64| Shape {
             groups: s,
             scores: NOTHING,
@@ -140,12 +154,7 @@ impl TwoPass {
             value_row: Bytes(shape.value_row.0.div_ceil(s)),
             shared_row: false,
             residence: if on_chip { Residence::OnChip } else { Residence::Memory },
-            // Columns that the scores do not read come from memory once, skipped or not.
-            sparsity: if on_chip || shape.score_row == shape.row {
-                shape.sparsity
-            } else {
-                Sparsity::default()
-            },
+            sparsity,
             ..*shape
         };
         let values = if shape.values.slices > 1 {
@@ -157,6 +166,8 @@ impl TwoPass {
             (0..=width.ilog2())
                 .map(|i| 1u64 << i)
                 .take_while(|s| width / s >= 16)
+                // Where probabilities come from the shared SRAM and rows do not, only blocks tell them apart.
+                .take(if machine.has_shared() && !on_chip { 1 } else { usize::MAX })
                 // Every slice of columns reads the probabilities of all heads for itself; once is counted between the passes.
                 .map(|s| {
                     let columns = Contraction { width: width.div_ceil(s), ..shape.values };
@@ -172,8 +183,9 @@ impl TwoPass {
             memory_reads: if on_chip { 1 } else { 2 },
             reread: if on_chip { Bytes::ZERO } else { both.saturating_sub(shape.row) },
             value_row: shape.value_row,
-            sparsity: if shape.score_row == shape.row { shape.sparsity } else { Sparsity::default() },
+            sparsity,
             probabilities: Bytes(2 * 2 * shape.heads() * shape.queries * batch.tokens()),
+            on_chip,
             sequence: (batch.tokens() / batch.sequences().max(1)).max(1),
         })
     }
@@ -256,8 +268,10 @@ impl TwoPass {
         let used = |bytes: Bytes| Bytes(Sparsity::part(bytes.0 * tokens, least).saturating_sub(1));
         // Each pass over a chunk starts its work items, and the first waits for memory.
         let starts = (machine.work_item() * 2 + machine.memory_latency()) * self.chunks();
+        // Rows that come from memory again pass through the shared SRAM meanwhile.
+        let again = if self.on_chip { machine.shared_time(used(self.value_row)) } else { Femtos::ZERO };
         machine.memory_time(shape.row * tokens + used(self.reread))
-            + machine.shared_time(used(self.value_row))
+            + again
             + starts
             + self.between(machine).0.total()
     }

@@ -83,7 +83,10 @@ fn fastest(machine: &Machine, shape: &Shape, batch: &Batch, seed: u64) -> Option
             time += (scores + values - machine.launch() * 2) * count;
         }
         let bound = two.bound(machine, shape, batch);
-        assert!(time >= bound, "seed {seed}: two passes take {time:?}, under their bound {bound:?}");
+        assert!(
+            time >= bound,
+            "seed {seed}: two passes take {time:?}, under their bound {bound:?}: {two:?} on {machine:?}"
+        );
         Some(time)
     });
     let all_heads = shape.all_heads_a_tile().and_then(|all| one_pass(machine, &all, batch, seed));
