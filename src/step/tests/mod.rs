@@ -1,5 +1,6 @@
 //! Ladder of tests: closed forms, machines checked by hand, properties over random machines, candidates by brute force.
 
+mod blocks;
 mod brute_force;
 mod closed_forms;
 mod fixtures;
