@@ -420,8 +420,9 @@ pub fn why_nothing_fits(machine: &Machine, shape: &Shape) -> String {
     let groups = shape.most_head_groups();
     let row = shape.columns(shape.row.0, cluster) * tile;
     let capacity = machine.spec.cores.sram.capacity.map_or(0, |c| c.0);
+    let blocks = if shape.shared_row { "; nor does one of two passes in blocks" } else { "" };
     format!(
         "no attention plan fits a core: a tile of {tile} tokens takes {row} bytes even with {cluster} cores a row and {groups} head \
-         groups, beside scores and accumulators, and the local SRAM holds {capacity}"
+         groups, beside scores and accumulators, and the local SRAM holds {capacity}{blocks}"
     )
 }
