@@ -2,6 +2,7 @@
 
 mod brute_force;
 mod closed_forms;
+mod drawn;
 mod fixtures;
 mod limits;
 mod machines;
