@@ -13,7 +13,7 @@ use crate::mapping::machine::Machine;
 use crate::model::{Model, Position};
 use crate::step::{OperatorTimer, Simulator};
 use crate::units::{Bandwidth, Bytes, Dtype, Hertz, Picos};
-use crate::workload::{self, Batch, Subject};
+use crate::workload::{self, Batch, Subject, Traffic};
 use proptest::prelude::*;
 
 fn array() -> impl Strategy<Value = MacArray> {
@@ -196,6 +196,27 @@ proptest! {
             prop_assert_eq!(x.cache_write * b, y.cache_write);
             prop_assert_eq!(x.weights, y.weights);
         }
+    }
+
+    /// The operators of a step are those of the point, rows that all layers share in the same place.
+    #[test]
+    fn operators_add_up_to_the_point(a in machine(), case in case(), n in 1u64..5_000, b in 1u64..20) {
+        let n = case.context(n);
+        let mut simulator = case.simulator(&a);
+        let point = simulator.point(n, b);
+        let Ok(step) = simulator.operators(&Batch::uniform(n, b)) else {
+            prop_assert!(!point.feasible);
+            return Ok(());
+        };
+        let femtos: u128 = step.runs.iter().map(|r| u128::from(r.1) * u128::from(r.2.timeline.time.0)).sum();
+        prop_assert_eq!(femtos.div_ceil(1000), u128::from(point.seconds.unwrap().0.0));
+        let mut moved = Traffic::default();
+        step.runs.iter().for_each(|r| moved += r.2.traffic * r.1);
+        prop_assert_eq!(moved, point.traffic_bytes.unwrap());
+        let held = if step.resident { Bytes::ZERO } else { step.shared };
+        let subject = case.subject();
+        let each = subject.cache_parts(n, subject.encoder_tokens()).1 * b;
+        prop_assert_eq!(point.capacity_bytes.cache_cross, each.saturating_sub(step.shared) + held);
     }
 
     /// 6. What a model is called does not matter: equal descriptions cost the same.
