@@ -110,7 +110,8 @@ pub(super) fn case() -> impl Strategy<Value = Case> {
     (small_model(), conditions(), any::<prop::sample::Index>()).prop_map(|(model, conditions, which)| {
         let admitted: Vec<&'static Scheme> =
             ALL.iter().filter(|s| s.describe(&model, conditions.options).is_ok()).collect();
-        Case { scheme: *which.get(&admitted), model, conditions }
+        let scheme = *which.get(&admitted);
+        Case { scheme, model, conditions }
     })
 }
 
