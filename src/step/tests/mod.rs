@@ -3,6 +3,7 @@
 mod blocks;
 mod brute_force;
 mod closed_forms;
+mod drawn;
 mod fixtures;
 mod limits;
 mod machines;
