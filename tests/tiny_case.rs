@@ -20,6 +20,7 @@ const NS: u64 = 1_000_000;
 fn operators(scheme: &str) -> Vec<(&'static str, u64)> {
     let operators = simulator(scheme).operators(&Batch::uniform(32, 1)).expect("runs");
     operators
+        .runs
         .into_iter()
         .map(|(name, runs, cost)| {
             assert_eq!(runs, 1, "one layer");

@@ -289,7 +289,7 @@ impl Bench {
         let contexts = Batch::uniform(place.context, place.batch);
         let simulator = self.simulator(place).as_mut().map_err(|e| e.to_string())?;
         let operators = simulator.operators(&contexts)?;
-        let of_attention = operators.iter().filter(|(_, _, cost)| {
+        let of_attention = operators.runs.iter().filter(|(_, _, cost)| {
             let flops = cost.flops;
             flops.projection.0 + flops.recompute.0 + flops.attention.0 > 0
         });

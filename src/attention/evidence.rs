@@ -4,7 +4,7 @@
 //! entries of W_KV up to 3.9·10⁵, beyond fp16. Source: public threads of OpenMachine-ai/transformer-tricks, the paper's repository, 2026:
 //! cross-attention layers whose output on real speech deviates by less than 5 %.
 
-use super::{Options, Scheme};
+use super::{Options, Scheme, Tensor};
 use crate::model::Model;
 use crate::units::Dtype;
 
@@ -19,14 +19,6 @@ struct Measured {
     fp32: u64,
     fp16: u64,
     bf16: u64,
-}
-
-/// What is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tensor {
-    K,
-    V,
-    X,
 }
 
 /// One line of [`MEASURED`].
@@ -65,13 +57,7 @@ pub fn warning(model: &Model, scheme: &Scheme, options: Options, dtype: Dtype) -
     model.encoder?;
     let layout = scheme.describe(model, options).ok()?;
     let rows = layout.kinds.iter().filter_map(|k| k.cross.as_ref()).flat_map(|c| &c.kept);
-    let kept = rows.map(|k| match k.name {
-        "K" | "K of layer 1" => Some(Tensor::K),
-        "V" => Some(Tensor::V),
-        "E" => Some(Tensor::X),
-        _ => None,
-    });
-    let kept: Vec<Tensor> = kept.flatten().collect();
+    let kept: Vec<Tensor> = rows.map(|k| k.tensor).collect();
     // Both K and V, and nothing is rebuilt; else the first is what all is rebuilt from.
     let &[tensor, ..] = kept.as_slice() else { return None };
     if kept.contains(&Tensor::K) && kept.contains(&Tensor::V) {
@@ -93,7 +79,7 @@ pub fn warning(model: &Model, scheme: &Scheme, options: Options, dtype: Dtype) -
         Tensor::V => {
             format!("; in fp32 {} survive; keeping the encoder's output (slim-e) survives bf16", most.fp32)
         }
-        Tensor::X => String::new(),
+        _ => String::new(),
     };
     Some(format!(
         "{} keeping {tensor:?} of cross-attention in {dtype}{bits}: on {}, {survive} of {} layers keep their output within 5 %{ways} ({SOURCE})",

@@ -4,7 +4,7 @@
 //! reference code does: the shared rotary key is kept with every head's key.
 
 use super::site::Site;
-use super::{Contraction, Description, Keeper, Kept, Projection, ReadWork, Scheme, Stage, mla};
+use super::{Contraction, Description, Keeper, Kept, Projection, ReadWork, Scheme, Stage, Tensor, mla};
 
 pub(super) const SCHEME: Scheme = Scheme {
     name: super::BASELINE,
@@ -37,7 +37,7 @@ fn describe(site: &Site<'_>) -> Description {
     }
     projections.push(site.output_projection(false));
     Description {
-        kept: vec![Kept::new("K", model.kv_heads * key), Kept::new("V", model.kv_width())],
+        kept: vec![Kept::new(Tensor::K, model.kv_heads * key), Kept::new(Tensor::V, model.kv_width())],
         keeper: Keeper::EachLayer,
         groups: model.kv_heads,
         row: key + value,

@@ -2,7 +2,7 @@
 //! scores contract with both, weighted sums with the latent row (DeepSeek-V2, arXiv 2405.04434, section 2.1).
 
 use super::site::Site;
-use super::{Contraction, Description, Keeper, Kept, Projection, ReadWork, Scheme, Stage};
+use super::{Contraction, Description, Keeper, Kept, Projection, ReadWork, Scheme, Stage, Tensor};
 use crate::model::{Mla, Model};
 
 pub(super) const SCHEME: Scheme = Scheme {
@@ -24,7 +24,7 @@ fn describe(site: &Site<'_>) -> Result<Description, String> {
     projections.push(Projection::per_kv_head("W_UV", Stage::PerHead, model, width, model.head_dim));
     projections.push(site.output_projection(false));
     Ok(Description {
-        kept: vec![Kept::new("latent", width), Kept::new("rotary key", latent.rope_dim)],
+        kept: vec![Kept::new(Tensor::Latent, width), Kept::new(Tensor::RotaryKey, latent.rope_dim)],
         keeper: Keeper::EachLayer,
         groups: 1,
         row,

@@ -52,11 +52,28 @@ impl Contraction {
     }
 }
 
+/// What a kept tensor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tensor {
+    /// Keys; in cross-attention the layer's own, or those of layer 1 for all layers.
+    K,
+    /// Values.
+    V,
+    /// What keys and values are projected from: the layer's input, in cross-attention the encoder's output E.
+    X,
+    /// The latent row of latent attention.
+    Latent,
+    /// Its rotary key.
+    RotaryKey,
+    /// Statistics of the norm of a token's keys.
+    NormScale,
+}
+
 /// A tensor kept for every token, in every layer that has a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kept {
-    /// What it is, for reports: "K", "V", …
-    pub name: &'static str,
+    /// What it is.
+    pub tensor: Tensor,
     /// Elements per token and layer, over all heads.
     pub width: u64,
     /// Whether it is kept in fp32 whatever the type of the cache: statistics of a norm.
@@ -65,8 +82,13 @@ pub struct Kept {
 
 impl Kept {
     /// A tensor of `width` elements in the type of the cache.
-    const fn new(name: &'static str, width: u64) -> Self {
-        Self { name, width, wide: false }
+    const fn new(tensor: Tensor, width: u64) -> Self {
+        Self { tensor, width, wide: false }
+    }
+
+    /// The statistics of a norm: `width` numbers in fp32.
+    const fn norm_scale(width: u64) -> Self {
+        Self { tensor: Tensor::NormScale, width, wide: true }
     }
 
     /// Bytes per token.

@@ -3,7 +3,7 @@
 //! cache of its own: scores (q_i·W_K,iᵀ)·Eᵀ, values (P_i·E)·W_V,i.
 
 use super::site::Site;
-use super::{Description, Keeper, Scheme, slim_k, slim_x};
+use super::{Description, Keeper, Scheme, Tensor, slim_k, slim_x};
 
 pub(super) const SCHEME: Scheme = Scheme {
     name: "slim-e",
@@ -26,5 +26,5 @@ pub(super) fn admits_encoder(site: &Site<'_>) -> Result<(), String> {
 /// Cross-attention over E.
 pub(super) fn encoder_rows(site: &Site<'_>) -> Result<Description, String> {
     site.admits_linear()?;
-    Ok(Description { keeper: Keeper::AllLayers, ..slim_x::dense(site, "E", site.d()) })
+    Ok(Description { keeper: Keeper::AllLayers, ..slim_x::dense(site, Tensor::X, site.d()) })
 }

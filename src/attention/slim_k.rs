@@ -10,7 +10,7 @@
 //! is added on read with it.
 
 use super::site::Site;
-use super::{Contraction, Description, Keeper, Kept, Projection, Scheme, Stage};
+use super::{Contraction, Description, Keeper, Kept, Projection, Scheme, Stage, Tensor};
 
 pub(super) const SCHEME: Scheme = Scheme {
     name: "slim-k",
@@ -50,9 +50,9 @@ pub(super) fn describe(site: &Site<'_>) -> Result<Description, String> {
 
 /// K, and the statistics of its norm where they are kept.
 pub(super) fn kept(site: &Site<'_>, width: u64) -> Vec<Kept> {
-    let mut kept = vec![Kept::new("K", width)];
+    let mut kept = vec![Kept::new(Tensor::K, width)];
     if site.keeps_scale() {
-        kept.push(Kept { name: "norm scale", width: site.norm_scalars(), wide: true });
+        kept.push(Kept::norm_scale(site.norm_scalars()));
     }
     kept
 }

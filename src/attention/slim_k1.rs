@@ -2,7 +2,7 @@
 //! instead of E, with W_K and W_V replaced by W_K,1⁻¹·W_K and W_K,1⁻¹·W_V (paper, encoder–decoder models, last remark).
 //! Self-attention is that of `slim-k`.
 
-use super::{Description, Keeper, Scheme, slim_e, slim_k, slim_x};
+use super::{Description, Keeper, Scheme, Tensor, slim_e, slim_k, slim_x};
 
 pub(super) const SCHEME: Scheme = Scheme {
     name: "slim-k1",
@@ -13,7 +13,7 @@ pub(super) const SCHEME: Scheme = Scheme {
     },
     cross: |site| {
         let first = Description { keeper: Keeper::AllLayers, ..slim_k::describe(site)? };
-        let others = slim_x::dense(site, "K of layer 1", site.invertible_width());
+        let others = slim_x::dense(site, Tensor::K, site.invertible_width());
         Ok(vec![(1, first), (u64::MAX, Description { keeper: Keeper::AllLayers, ..others })])
     },
 };

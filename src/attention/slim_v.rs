@@ -4,7 +4,7 @@
 //! The V bias is taken off before V is kept and folds into the output projection's bias; a K bias cancels in the softmax.
 
 use super::site::Site;
-use super::{Contraction, Description, Keeper, Kept, Projection, ReadWork, Scheme, Stage};
+use super::{Contraction, Description, Keeper, Kept, Projection, ReadWork, Scheme, Stage, Tensor};
 
 pub(super) const SCHEME: Scheme = Scheme {
     name: "slim-v",
@@ -19,7 +19,7 @@ fn describe(site: &Site<'_>) -> Result<Description, String> {
     let model = site.model;
     let width = site.invertible_width();
     Ok(Description {
-        kept: kept(site, "V", width),
+        kept: kept(site, Tensor::V, width),
         keeper: Keeper::EachLayer,
         groups: 1,
         row: width,
@@ -42,10 +42,10 @@ fn describe(site: &Site<'_>) -> Result<Description, String> {
 }
 
 /// The kept row, and the scale of the norm of keys that are not kept themselves.
-pub(super) fn kept(site: &Site<'_>, name: &'static str, width: u64) -> Vec<Kept> {
-    let mut kept = vec![Kept::new(name, width)];
+pub(super) fn kept(site: &Site<'_>, tensor: Tensor, width: u64) -> Vec<Kept> {
+    let mut kept = vec![Kept::new(tensor, width)];
     if site.qk_norm() {
-        kept.push(Kept { name: "norm scale", width: site.norm_scalars(), wide: true });
+        kept.push(Kept::norm_scale(site.norm_scalars()));
     }
     kept
 }

@@ -6,7 +6,7 @@
 
 use super::site::Site;
 use super::slim_v::{kept, scaled_scores};
-use super::{Contraction, Description, Keeper, Projection, ReadWork, Scheme, Stage, slim_e};
+use super::{Contraction, Description, Keeper, Projection, ReadWork, Scheme, Stage, Tensor, slim_e};
 
 pub(super) const SCHEME: Scheme = Scheme {
     name: "slim-x",
@@ -25,15 +25,15 @@ fn describe(site: &Site<'_>) -> Result<Description, String> {
             site.model.kv_heads, site.model.heads
         ));
     }
-    Ok(dense(site, "X", d))
+    Ok(dense(site, Tensor::X, d))
 }
 
 /// Attention over rows of `width` elements that keys and values are products of: W_K on the query's side, W_V on the weighted sums.
-pub(super) fn dense(site: &Site<'_>, name: &'static str, width: u64) -> Description {
+pub(super) fn dense(site: &Site<'_>, tensor: Tensor, width: u64) -> Description {
     let model = site.model;
     let all = Contraction { slices: 1, heads: model.heads, width };
     Description {
-        kept: kept(site, name, width),
+        kept: kept(site, tensor, width),
         keeper: Keeper::EachLayer,
         groups: 1,
         row: width,

@@ -4,7 +4,8 @@ use super::output;
 use super::{CliError, Selectors};
 use crate::mapping::Cause;
 use crate::report::{TableWriter, bytes, duration, significant, thousands, write_conditions};
-use crate::step::{OperatorCost, Simulator};
+use crate::step::{OperatorCost, Simulator, StepOperators};
+use crate::units::Bytes;
 use crate::workload::Batch;
 
 /// Show one decode step operator by operator: time, what limits it, bytes and FLOPs
@@ -41,7 +42,10 @@ impl Args {
                         output::print(|out| {
                             writeln!(out, "{title}")?;
                             write_conditions(&study.non_default(model), output::width(), out)?;
-                            table(&operators).write(out)?;
+                            if operators.shared > Bytes::ZERO {
+                                writeln!(out, "{}", shared_rows(&operators))?;
+                            }
+                            table(&operators.runs).write(out)?;
                             writeln!(out)
                         })?;
                     }
@@ -52,6 +56,16 @@ impl Args {
     }
 }
 
+/// Where the rows are that the cross-attention of all layers shares, as `run` has them too.
+fn shared_rows(operators: &StepOperators) -> String {
+    let place = if operators.resident {
+        "stay on chip from step to step"
+    } else {
+        "are read from memory, again by every layer"
+    };
+    format!("rows that all layers share ({}) {place}", bytes(operators.shared.0))
+}
+
 /// One row an operator, and a last one for the step.
 fn table(operators: &[(&'static str, u64, OperatorCost)]) -> TableWriter {
     let header = ["operator", "runs", "one run", "of the step", "mostly", "memory", "FLOP", "MAC slots used"];
@@ -60,15 +74,18 @@ fn table(operators: &[(&'static str, u64, OperatorCost)]) -> TableWriter {
     let step: f64 = operators.iter().map(|(_, runs, cost)| whole(*runs, cost)).sum();
     for (name, runs, cost) in operators {
         let time = cost.timeline.time;
-        let largest: Cause = cost.timeline.causes.largest();
-        let share = 100.0 * cost.timeline.causes.0[largest as usize] as f64 / time.0.max(1) as f64;
+        let causes = &cost.timeline.causes;
+        let mostly = causes.largest().map(|largest: Cause| {
+            let share = 100.0 * causes.0[largest as usize] as f64 / time.0.max(1) as f64;
+            format!("{} {share:.0} %", largest.name())
+        });
         let useful = cost.flops.total().0 / 2;
         table.row([
             (*name).to_owned(),
             thousands(*runs),
             duration(time.seconds()),
             format!("{:.1} %", 100.0 * whole(*runs, cost) / step),
-            format!("{} {share:.0} %", largest.name()),
+            mostly.unwrap_or_else(|| "–".to_owned()),
             bytes(cost.traffic.total().0),
             thousands(cost.flops.total().0),
             if cost.mac_slots == 0 {

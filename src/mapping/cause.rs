@@ -80,13 +80,14 @@ impl Causes {
         self.0.iter().map(|&part| Femtos(part)).sum()
     }
 
-    /// The largest cause; the first of equals.
+    /// The largest cause, the first of equals; `None` where no time passes.
     #[must_use]
-    pub fn largest(&self) -> Cause {
-        let mut best = Cause::Compute;
+    pub fn largest(&self) -> Option<Cause> {
+        let mut best = None;
+        let mut most = 0;
         for cause in Cause::ALL {
-            if self.0[cause as usize] > self.0[best as usize] {
-                best = cause;
+            if self.0[cause as usize] > most {
+                (best, most) = (Some(cause), self.0[cause as usize]);
             }
         }
         best

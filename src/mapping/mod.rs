@@ -4,6 +4,7 @@ pub mod attention;
 mod cause;
 mod deal;
 pub mod machine;
+pub mod pass;
 pub mod product;
 pub mod program;
 

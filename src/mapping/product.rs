@@ -5,6 +5,7 @@
 //! shared SRAM at the same time, or, without one, hold it while the rows pass.
 
 use super::machine::Machine;
+use super::pass::{Forms, Pass};
 use super::program::{ArrayStage, MAX_SLOTS, Program, Tile, Wave};
 use super::{Cause, Causes};
 use crate::hardware::mac_array::{MacArray, Product, Stationary};
@@ -27,6 +28,8 @@ pub struct Shape {
     pub input_from_memory: Bytes,
     /// Whether the weights' first tiles may have been requested before the operator starts.
     pub prefetched: bool,
+    /// What the product is a pass over kept rows for, which then stand where weights stand.
+    pub pass: Option<Pass>,
 }
 
 /// One way to run a product.
@@ -49,21 +52,21 @@ pub struct Plan {
     /// No run takes less.
     pub bound: Femtos,
     /// Cost of a full tile.
-    stage: ArrayStage,
-    sram: Femtos,
-    tile_slots: u64,
-    tile_local: Bytes,
-    /// Bytes that a full tile loads into a core.
-    tile_loaded: Bytes,
+    full: TileCost,
 }
 
 /// What a tile of a product costs one core.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct TileCost {
+    /// Vector work on kept rows before the product.
+    before: Femtos,
     stage: ArrayStage,
+    /// Vector work on scores behind it.
+    behind: Femtos,
     sram: Femtos,
     mac_slots: u64,
     local: Bytes,
+    /// Bytes that the tile loads into a core.
     loaded: Bytes,
 }
 
@@ -85,6 +88,8 @@ impl Moved {
 pub struct Spent {
     /// Activation bytes at the outermost memory.
     pub activations: Bytes,
+    /// Kept rows of a pass that are read there beyond once.
+    pub reread: Bytes,
     /// Partial sums at the outermost memory.
     pub exchange: Bytes,
     /// Bytes at the shared SRAM.
@@ -101,6 +106,18 @@ fn widths(columns: u64) -> impl Iterator<Item = u64> {
     let sizes = (4..columns.max(16).ilog2() + 1)
         .flat_map(|octave| (4..8).map(move |quarter| quarter << (octave - 2)));
     sizes.filter(move |&w| w < columns).chain(std::iter::once(columns))
+}
+
+/// The same for `shape`. Of a pass over kept rows, whose sequences have any number of tokens, an item has columns of one sequence or
+/// of several whole ones, so that a token more in each never serves it better.
+fn columns_of_items(shape: &Shape) -> Vec<u64> {
+    let n = shape.product.n;
+    let whole = |w: u64| if shape.pass.is_some() && w > n { w - w % n } else { w };
+    let one = shape.pass.map(|_| n).into_iter();
+    let mut columns: Vec<u64> = one.chain(widths(shape.all_columns()).map(whole)).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
 }
 
 /// Rows of a work item that are tried where there are more.
@@ -124,7 +141,8 @@ impl Shape {
 
     /// Latency of the first tile, where it has not been requested before.
     fn latency(&self, machine: &Machine) -> Femtos {
-        if self.prefetched { Femtos::ZERO } else { machine.latency }
+        let on_chip = self.pass.is_some_and(|p| p.on_chip);
+        if self.prefetched || on_chip { Femtos::ZERO } else { machine.latency }
     }
 
     /// Activation bytes that go through the outermost memory: all that do not stay on chip between operators.
@@ -151,14 +169,14 @@ pub struct Outline {
 /// Every outline that `machine` admits and whose bound is at most `to_beat`, the lowest bound first.
 #[must_use]
 pub fn outlines(machine: &Machine, shape: &Shape, to_beat: Femtos) -> Vec<Outline> {
-    let columns = shape.all_columns();
     let m = shape.product.m;
     if one_item_is_all(machine) {
+        let columns = shape.all_columns();
         return vec![Outline { bound: Femtos::ZERO, columns, rows: m, split: 1, held: Stationary::Right }];
     }
     let common = Common::new(machine, shape);
     let mut outlines = Vec::with_capacity(64);
-    for columns in widths(columns) {
+    for columns in columns_of_items(shape) {
         for rows in ROWS.into_iter().filter(|&r| r < m).chain(std::iter::once(m)) {
             for split in SPLITS {
                 for &held in machine.spec.cores.mac_array.orientations() {
@@ -227,12 +245,66 @@ impl Outline {
         let item =
             Product { repeats: self.columns.div_ceil(n), m: self.rows, k: product.k.div_ceil(self.split), n };
         let busy = machine.spec.cores.mac_array.least_cycles(item, self.held, shape.dtype);
-        let items = shape.all_columns().div_ceil(self.columns) * product.m.div_ceil(self.rows) * self.split;
-        let waves = items.div_ceil(machine.cores());
+        let waves = self.items(shape).div_ceil(machine.cores());
         let compute = if busy.0 == 0 { Femtos::ZERO } else { machine.spec.clock.time(busy) * waves };
         let least = machine.array(Product { k: 1, ..item }, self.held, shape.dtype);
         let last = machine.spec.clock.time(least.stream + least.fill);
-        common.base + (common.moved + common.start * waves + last).max(common.start + compute)
+        let moved = if shape.pass.is_some() { self.moved(machine, shape) } else { common.moved };
+        common.base + (moved + common.start * waves + last).max(common.start + compute)
+    }
+
+    /// Time of all bytes at the memory or the shared SRAM.
+    fn moved(&self, machine: &Machine, shape: &Shape) -> Femtos {
+        machine
+            .memory_time(self.memory_bytes(machine, shape).0.total())
+            .max(machine.shared_time(self.shared_bytes(machine, shape).total()))
+    }
+
+    const fn items(&self, shape: &Shape) -> u64 {
+        shape.all_columns().div_ceil(self.columns) * shape.product.m.div_ceil(self.rows) * self.split
+    }
+
+    /// Blocks of rows, and slices of the columns of one repeat.
+    const fn blocks(&self, shape: &Shape) -> (u64, u64) {
+        let n = shape.product.n;
+        let columns = if self.columns < n { self.columns } else { n };
+        (shape.product.m.div_ceil(self.rows), n.div_ceil(columns))
+    }
+
+    /// Bytes at the shared SRAM: of weights, of rows (input and output).
+    fn shared_bytes(&self, machine: &Machine, shape: &Shape) -> Moved {
+        if !machine.has_shared() {
+            return Moved::default();
+        }
+        let (blocks, slices) = self.blocks(shape);
+        // A multicast to the four cores of a 2×2 arrangement serves two row blocks with each weight and two column slices with each input.
+        let pairs = machine.spec.cores.cluster.is_some_and(|c| c.multicast && c.max_size >= 4);
+        let times = |parts: u64| if pairs { parts.div_ceil(2) } else { parts };
+        let reads = times(slices);
+        let reads = shape.pass.map_or(reads, |pass| pass.input_reads(reads));
+        Moved {
+            weights: shape.weights * times(blocks),
+            rows: Bytes(shape.input.0.saturating_mul(reads)) + shape.output,
+        }
+    }
+
+    /// Bytes at the memory: weights once; of rows the kept ones once, and activations where they do not stay on chip (again for every
+    /// slice of columns on a machine without shared SRAM whose cores cannot hold them). Returns the activations too.
+    fn memory_bytes(&self, machine: &Machine, shape: &Shape) -> (Moved, Bytes) {
+        let (blocks, slices) = self.blocks(shape);
+        if let Some(pass) = shape.pass {
+            let at = pass.at_memory(machine, shape, (blocks, slices), self.items(shape));
+            return (Moved { weights: at.rows, rows: at.others }, at.others);
+        }
+        let mut activations = shape.activations_at_memory(machine);
+        if activations.0 > 0 && !machine.has_shared() && machine.spec.hbm.is_some() {
+            activations = Bytes(shape.input.0.saturating_mul(slices)) + shape.output;
+        }
+        if shape.input_from_memory.0 > 0 {
+            // The input is counted as kept rows.
+            activations = Bytes::ZERO;
+        }
+        (Moved { weights: shape.weights, rows: shape.input_from_memory + activations }, activations)
     }
 
     /// The plans with this outline that fit a core, smallest tile first; tiles of equal depth once.
@@ -261,13 +333,22 @@ fn plan(machine: &Machine, shape: &Shape, outline: Outline, tile_bytes: u64) -> 
     let bytes_per_step = shape.dtype.bytes(columns).0 + shape.input_element_bytes() * rows * repeats;
     // A whole number of the array's reduction steps.
     let step = machine.spec.cores.mac_array.reduction_step();
-    let wanted = round_up(tile_bytes.div_ceil(shape.dtype.bytes(columns).0.max(1)), step).min(reduction);
+    let wanted = tile_bytes.div_ceil(shape.dtype.bytes(columns).0.max(1));
+    let wanted =
+        if shape.pass.is_some() { (wanted - wanted % step).max(step) } else { round_up(wanted, step) };
+    let wanted = wanted.min(reduction);
     let (depth, slots) = match machine.spec.cores.sram.capacity {
         None if machine.latency.0 == 0 && nothing_on_chip_costs(machine) => (reduction, MAX_SLOTS),
         None => (wanted, MAX_SLOTS),
         Some(capacity) => {
             let accumulators = if machine.spec.cores.accumulators.is_none() { 4 * rows * columns } else { 0 };
-            let room = capacity.0.saturating_sub(accumulators);
+            // Rotated rows of a tile live beside the raw ones.
+            let rotated = if shape.pass.is_some_and(|p| p.before > 0) {
+                shape.dtype.bytes(columns * wanted).0
+            } else {
+                0
+            };
+            let room = capacity.0.saturating_sub(accumulators + rotated);
             let slots = (room / (wanted * bytes_per_step)).min(MAX_SLOTS as u64);
             let slots = machine.spec.cores.sram.banks.map_or(slots, |b| slots.min(b));
             if slots == 0 {
@@ -285,22 +366,16 @@ fn plan(machine: &Machine, shape: &Shape, outline: Outline, tile_bytes: u64) -> 
         slots,
         held,
         bound: Femtos::ZERO,
-        stage: ArrayStage::default(),
-        sram: Femtos::ZERO,
-        tile_slots: 0,
-        tile_local: Bytes::ZERO,
-        tile_loaded: Bytes::ZERO,
+        full: TileCost::default(),
     };
-    let full = plan.tile_cost(machine, shape, depth);
-    (plan.stage, plan.sram, plan.tile_slots) = (full.stage, full.sram, full.mac_slots);
-    (plan.tile_local, plan.tile_loaded) = (full.local, full.loaded);
+    plan.full = plan.tile_cost(machine, shape, depth);
     plan.bound = plan.lower_bound(machine, shape);
     Some(plan)
 }
 
 impl Plan {
     fn items(&self, shape: &Shape) -> u64 {
-        shape.all_columns().div_ceil(self.columns) * shape.product.m.div_ceil(self.rows) * self.split
+        self.outline.items(shape)
     }
 
     fn reduction(&self, shape: &Shape) -> u64 {
@@ -317,59 +392,50 @@ impl Plan {
             + shape.input_element_bytes() * self.rows * depth * repeats;
         let accumulators =
             if machine.spec.cores.accumulators.is_none() { 2 * 4 * self.rows * self.columns } else { 0 };
-        let local = Bytes(2 * loaded + accumulators);
-        TileCost {
+        let local = 2 * loaded + accumulators;
+        let mut cost = TileCost {
             stage: machine.stage(&work, false),
-            sram: machine.local_time(local),
             mac_slots: work.mac_slots,
-            local,
             loaded: Bytes(loaded),
-        }
+            ..TileCost::default()
+        };
+        let local = match shape.pass {
+            Some(pass) => self.pass_over(pass, machine, shape, depth, &mut cost, local),
+            None => local,
+        };
+        cost.local = Bytes(local);
+        cost.sram = machine.local_time(cost.local);
+        cost
     }
 
-    /// Input bytes read from the shared SRAM, over all items.
-    fn input_reads(&self, shape: &Shape) -> Bytes {
-        let times = shape.product.n.div_ceil(self.columns.min(shape.product.n));
-        Bytes(shape.input.0.saturating_mul(times))
-    }
-
-    /// Bytes at the shared SRAM: of weights, of rows (input and output).
-    fn shared_bytes(&self, machine: &Machine, shape: &Shape) -> Moved {
-        if !machine.has_shared() {
-            return Moved::default();
-        }
-        let blocks = shape.product.m.div_ceil(self.rows);
-        let slices = shape.product.n.div_ceil(self.columns.min(shape.product.n));
-        // A multicast to the four cores of a 2×2 arrangement serves two row blocks with each weight and two column slices with each input.
-        let pairs = machine.spec.cores.cluster.is_some_and(|c| c.multicast && c.max_size >= 4);
-        let times = |parts: u64| if pairs { parts.div_ceil(2) } else { parts };
-        Moved {
-            weights: shape.weights * times(blocks),
-            rows: Bytes(shape.input.0.saturating_mul(times(slices))) + shape.output,
-        }
-    }
-
-    /// Bytes at the memory: weights once; of rows the kept ones once, and activations where they do not stay on chip (again for every
-    /// slice of columns on a machine without shared SRAM whose cores cannot hold them). Returns the activations too.
-    fn memory_bytes(&self, machine: &Machine, shape: &Shape) -> (Moved, Bytes) {
-        let mut activations = shape.activations_at_memory(machine);
-        if activations.0 > 0 && !machine.has_shared() && machine.spec.hbm.is_some() {
-            activations = self.input_reads(shape) + shape.output;
-        }
-        if shape.input_from_memory.0 > 0 {
-            // The input is counted as kept rows.
-            activations = Bytes::ZERO;
-        }
-        (Moved { weights: shape.weights, rows: shape.input_from_memory + activations }, activations)
+    /// Adds to the cost of a tile of `depth` what a pass over kept rows does beside the product; returns its bytes at the local SRAM, `local`
+    /// of them the product's. An item's softmax is spread evenly over its tiles.
+    fn pass_over(
+        &self,
+        pass: Pass,
+        machine: &Machine,
+        shape: &Shape,
+        depth: u64,
+        cost: &mut TileCost,
+        local: u64,
+    ) -> u64 {
+        let part = u128::from(self.columns) * u128::from(depth);
+        let of = u128::from(shape.all_columns()) * u128::from(shape.product.k);
+        let outputs = u128::from(self.rows * self.columns) * u128::from(depth);
+        let outputs = outputs.div_ceil(u128::from(shape.product.k)) as u64;
+        (cost.before, cost.behind) = pass.vector(machine, (part, of), outputs);
+        cost.stage.preload_waits = pass.before > 0 && self.held == Stationary::Right;
+        // Rows are written and read again where they are rotated; probabilities are written and leave.
+        let rotated = if pass.before > 0 { 2 * shape.dtype.bytes(self.columns * depth).0 } else { 0 };
+        local + rotated + 2 * pass.written(outputs)
     }
 
     fn lower_bound(&self, machine: &Machine, shape: &Shape) -> Femtos {
         let waves = self.items(shape).div_ceil(machine.cores());
         let tiles = waves * (self.reduction(shape) / self.depth);
-        let busiest = self.stage.stream.max(self.stage.preload).max(self.sram);
-        let moved = machine
-            .memory_time(self.memory_bytes(machine, shape).0.total())
-            .max(machine.shared_time(self.shared_bytes(machine, shape).total()));
+        let TileCost { stage, sram, before, behind, .. } = self.full;
+        let busiest = stage.stream.max(stage.preload).max(sram).max(before + behind);
+        let moved = self.outline.moved(machine, shape);
         machine.launch()
             + shape.latency(machine)
             + machine.work_item()
@@ -384,8 +450,8 @@ impl Plan {
         let (low, full) = (items / waves, items % waves);
         let reduction = self.reduction(shape);
         let (whole, rest) = (reduction / self.depth, reduction % self.depth);
-        let (memory, activations) = self.memory_bytes(machine, shape);
-        let shared = self.shared_bytes(machine, shape);
+        let (memory, activations) = self.outline.memory_bytes(machine, shape);
+        let shared = self.outline.shared_bytes(machine, shape);
         // Items share the weights evenly. Of rows, an item moves those of a full block, also where the last block has fewer: more rows
         // never make an item lighter.
         let slices = u128::from(shape.all_columns().div_ceil(self.columns) * self.split);
@@ -397,10 +463,16 @@ impl Plan {
                 .div_ceil(slices * u128::from(reduction) * u128::from(shape.product.m));
             Bytes((weights + rows) as u64)
         };
-        let tile = |active: u64, depth: u64, stage: ArrayStage, sram: Femtos, loaded: Bytes| {
+        let tile = |active: u64, depth: u64, cost: &TileCost| {
             let (load, load_cause) =
-                machine.load(share(memory, active, depth), share(shared, active, depth), loaded);
-            let mut tile = Tile { load, load_cause, values: stage, sram, ..Tile::default() };
+                machine.load(share(memory, active, depth), share(shared, active, depth), cost.loaded);
+            let TileCost { before, stage, behind, sram, .. } = *cost;
+            let mut tile =
+                Tile { load, load_cause, rotate: before, softmax: behind, sram, ..Tile::default() };
+            match shape.pass.map(|p| p.forms) {
+                Some(Forms::Probabilities) => tile.scores = stage,
+                Some(Forms::Sums) | None => tile.values = stage,
+            }
             machine.expose(&mut tile);
             tile
         };
@@ -408,10 +480,10 @@ impl Plan {
         let wave = |active: u64, repeat: u64| {
             let mut runs = Vec::with_capacity(2);
             if whole > 0 {
-                runs.push((tile(active, self.depth, self.stage, self.sram, self.tile_loaded), whole));
+                runs.push((tile(active, self.depth, &self.full), whole));
             }
-            if let Some(t) = tail {
-                runs.push((tile(active, rest, t.stage, t.sram, t.loaded), 1));
+            if let Some(t) = &tail {
+                runs.push((tile(active, rest, t), 1));
             }
             Wave { runs, repeat, start: machine.work_item() }
         };
@@ -420,14 +492,24 @@ impl Plan {
             program_waves.push(wave(low + 1, full));
         }
         program_waves.push(wave(low, waves - full));
-        let (tail_slots, tail_local) = tail.map_or((0, Bytes::ZERO), |t| (t.mac_slots, t.local));
+        let tail = tail.unwrap_or_default();
         let (after, exchange_memory, exchange_shared) = self.after(machine, shape);
         let spent = Spent {
             activations,
+            reread: if shape.pass.is_some() {
+                memory.weights.saturating_sub(shape.weights)
+            } else {
+                Bytes::ZERO
+            },
             exchange: exchange_memory,
             shared: shared.total() + exchange_shared,
-            local: (self.tile_local * whole + tail_local) * items,
-            mac_slots: self.tile_slots.saturating_mul(whole).saturating_add(tail_slots).saturating_mul(items),
+            local: (self.full.local * whole + tail.local) * items,
+            mac_slots: self
+                .full
+                .mac_slots
+                .saturating_mul(whole)
+                .saturating_add(tail.mac_slots)
+                .saturating_mul(items),
         };
         let program = Program {
             latency: shape.latency(machine),

@@ -25,7 +25,8 @@ const fn unit(cause: Cause) -> &'static str {
     }
 }
 
-/// The plan in words, what forced it, how often the kept rows are read, and which unit limits attention.
+/// The plan in words, what forced it, how often the kept rows are read, and which unit limits attention;
+/// `of_step` is what holds most of the step.
 pub(super) fn reason(
     machine: &Machine,
     a: &Description,
@@ -33,6 +34,7 @@ pub(super) fn reason(
     scheme: &Scheme,
     choice: &Choice,
     timeline: &Timeline,
+    of_step: Cause,
 ) -> String {
     let plan = &choice.plan;
     let cores = &machine.spec.cores;
@@ -60,6 +62,16 @@ pub(super) fn reason(
     }
     if plan.fused > 1 {
         how.push(format!("a work item walks all {} KV heads in turn", plan.fused));
+    }
+    let whats = ["scores", "weighted sums"].into_iter().zip(["tokens", "columns"]);
+    for ((what, columns), block) in whats.zip(choice.blocks) {
+        if let Some(b) = block {
+            let split = if b.split > 1 { format!(", {} parts", b.split) } else { String::new() };
+            how.push(format!(
+                "{what} in blocks of {} query rows × {} {columns}, {} deep{split}",
+                b.rows, b.columns, b.depth
+            ));
+        }
     }
     if !how.is_empty() {
         text.push_str(&format!(" ({})", how.join(", ")));
@@ -94,14 +106,14 @@ pub(super) fn reason(
         ));
     }
     let total = timeline.time.0.max(1);
-    let largest = timeline.causes.largest();
-    let share = 100.0 * timeline.causes.0[largest as usize] as f64 / total as f64;
-    text.push_str(&format!(
-        "; {} {} is limited by {} ({share:.0} % of its time)",
-        scheme.name,
-        operator.replace('_', "-"),
-        unit(largest)
-    ));
+    let limited = match timeline.causes.largest() {
+        Some(largest) => {
+            let share = 100.0 * timeline.causes.0[largest as usize] as f64 / total as f64;
+            format!("is limited by {} ({share:.0} % of its time)", unit(largest))
+        }
+        None => format!("takes no time: what limits the step is {}", unit(of_step)),
+    };
+    text.push_str(&format!("; {} {} {limited}", scheme.name, operator.replace('_', "-")));
     if let Some((name, time)) = choice.runner_up {
         text.push_str(&format!("; plan {name} would take {:.2} times as long", time.0 as f64 / total as f64));
     }

@@ -5,7 +5,9 @@
 
 mod comparison;
 mod explain;
+mod fastest;
 mod operator;
+mod passes;
 pub mod point;
 pub mod search;
 mod simulator;
@@ -13,7 +15,7 @@ mod simulator;
 pub use comparison::Comparison;
 pub use operator::{OperatorCost, OperatorTimer, ProductCache};
 pub use point::{Bounds, FirstToken, MappingReport, Point, Seconds};
-pub use simulator::{Attended, Limits, SetupError, Simulator, StepCost};
+pub use simulator::{Attended, Limits, SetupError, Simulator, StepCost, StepOperators};
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
 //! One operator's answer: its time, and what it moved and computed.
 
+use super::fastest::{self, REMEMBERED};
 use super::search::{self, Choice, PlanCache};
 use crate::attention::Sparsity;
-use crate::engine::{self, Timeline};
+use crate::engine::Timeline;
 use crate::hardware::energy::EnergyTable;
 use crate::mapping::attention::{Residence, Shape as AttentionShape};
 use crate::mapping::machine::Machine;
@@ -14,7 +15,6 @@ use crate::workload::{
     VectorWorkItems, WeightProduct, Work,
 };
 use rustc_hash::FxHashMap;
-use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What one run of an operator cost.
@@ -42,8 +42,6 @@ pub struct OperatorCost {
 
 /// Timers for runs of different lengths at most: one for each kind of layer that a model has.
 const MOST_RUNS: usize = 8;
-/// Attention layouts that a timer remembers at most.
-const REMEMBERED: usize = 1 << 14;
 
 /// Products that have been timed on one machine; shared by the schemes that are compared on it.
 #[derive(Debug, Clone, Default)]
@@ -60,26 +58,6 @@ impl ProductCache {
     fn insert(&self, shape: &ProductShape, timed: TimedProduct) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(*shape, timed);
     }
-}
-
-thread_local! {
-    /// The outline that won last for each shape, whatever the machine: neighbours in a sweep differ little. It speeds the search up
-    /// and cannot change its result.
-    static LAST_OUTLINES: RefCell<FxHashMap<ProductShape, product::Outline>> = RefCell::default();
-}
-
-/// Notes a winner; forgets all rather than grow.
-pub(super) fn remember<K: std::hash::Hash + Eq, V>(
-    last: &'static std::thread::LocalKey<RefCell<FxHashMap<K, V>>>,
-    key: K,
-    winner: V,
-) {
-    last.with_borrow_mut(|last| {
-        if last.len() >= REMEMBERED {
-            last.clear();
-        }
-        last.insert(key, winner);
-    });
 }
 
 /// Times operators of one subject on one machine, remembering what it has timed.
@@ -242,60 +220,15 @@ impl OperatorTimer {
         cost
     }
 
-    /// The time of a plan, what follows it included; `None` where that exceeds `to_beat`.
-    fn product_time(&self, shape: &ProductShape, plan: &product::Plan, to_beat: Femtos) -> Option<Femtos> {
-        if plan.bound > to_beat {
-            return None;
-        }
-        let (program, after, _) = plan.program(&self.machine, shape);
-        if program.bound() + after.total() > to_beat {
-            return None;
-        }
-        let time = engine::time(&program) + after.total();
-        (time <= to_beat).then_some(time)
-    }
-
     /// The fastest plan of a product.
-    fn product(&mut self, shape: &ProductShape) -> Result<(Timeline, product::Spent), String> {
+    fn product(&mut self, shape: &ProductShape) -> Result<TimedProduct, String> {
         if let Some(known) = self.products.get(shape) {
             return Ok(known);
         }
-        // The outline that won for this shape on the machine before is a good first guess; ties go to the first in a fixed order.
-        let guess = LAST_OUTLINES.with_borrow(|last| last.get(shape).copied());
-        let mut to_beat = Femtos(u64::MAX);
-        if let Some(outline) = guess.and_then(|o| o.on(&self.machine, shape)) {
-            for plan in outline.plans(&self.machine, shape) {
-                to_beat = to_beat.min(self.product_time(shape, &plan, to_beat).unwrap_or(to_beat));
-            }
-        }
-        let mut fastest: Option<(Femtos, product::Plan)> = None;
-        for outline in product::outlines(&self.machine, shape, to_beat) {
-            if outline.bound > to_beat {
-                break;
-            }
-            for plan in outline.plans(&self.machine, shape) {
-                if let Some(time) = self.product_time(shape, &plan, to_beat)
-                    && fastest.is_none_or(|(t, _)| time < t)
-                {
-                    fastest = Some((time, plan));
-                    to_beat = time;
-                }
-            }
-        }
-        if let Some((_, plan)) = &fastest
-            && guess != Some(plan.outline)
-        {
-            remember(&LAST_OUTLINES, *shape, plan.outline);
-        }
-        let best = fastest.map(|(_, plan)| {
-            let (program, after, spent) = plan.program(&self.machine, shape);
-            let mut timeline = engine::run(&program);
-            timeline += Timeline { time: after.total(), causes: after };
-            (timeline, spent)
-        });
-        let best = best.ok_or_else(|| {
+        let best = fastest::product(&self.machine, shape, Femtos(u64::MAX)).ok_or_else(|| {
             format!("no tile of a {}×{} product fits a core's local SRAM", shape.product.k, shape.product.n)
         })?;
+        let best = (best.timeline, best.spent);
         self.products.insert(shape, best);
         Ok(best)
     }
@@ -309,6 +242,7 @@ impl OperatorTimer {
             dtype,
             input_from_memory: Bytes::ZERO,
             prefetched: self.machine.spec.overheads.prefetch_weights,
+            pass: None,
         };
         let (timeline, spent) = self.product(&shape)?;
         Ok(OperatorCost {
@@ -344,6 +278,7 @@ impl OperatorTimer {
             dtype: subject.precision.weights,
             input_from_memory: rows,
             prefetched: self.machine.spec.overheads.prefetch_weights,
+            pass: None,
         };
         let (mut timeline, spent) = self.product(&shape)?;
         let spill = if on_chip { Bytes::ZERO } else { rebuilt };

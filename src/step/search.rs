@@ -1,18 +1,18 @@
 //! The fastest way to run attention: every candidate that could win is timed, in a fixed order, and the first of equals is kept.
 
-use super::operator::remember;
+use super::fastest::remember;
+use super::passes::{Passes, pieces, time_of, together};
 use crate::engine::{self, Timeline};
+use crate::mapping::Causes;
 use crate::mapping::attention::two_pass::TwoPass;
 use crate::mapping::attention::{
     Candidate, Dealing, Plan, PlanBound, SPLITS, Shape, Spent, combine, plans, why_nothing_fits,
 };
 use crate::mapping::machine::Machine;
-use crate::mapping::{Cause, Causes};
 use crate::units::{Bytes, Femtos};
 use crate::workload::Batch;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
-use std::sync::Arc;
 
 /// Names of plans that can be forced.
 pub const PLAN_NAMES: [&str; 5] = ["split", "cluster", "head-groups", "cluster-head-groups", "two-pass"];
@@ -40,8 +40,23 @@ pub struct Choice {
     pub memory_reads: u64,
     /// KV heads whose rows a tile holds.
     pub heads_in_tile: u64,
+    /// Passes that run as products in blocks: the first's block, the second's.
+    pub blocks: [Option<Block>; 2],
     /// The best plan of another kind, and its time, where one was close enough to be timed.
     pub runner_up: Option<(&'static str, Femtos)>,
+}
+
+/// A block of a pass's product: what one work item forms, a stretch of the reduction at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Query rows.
+    pub rows: u64,
+    /// Tokens of scores, columns of weighted sums.
+    pub columns: u64,
+    /// Columns of a kept row (tokens, of weighted sums) in a tile.
+    pub depth: u64,
+    /// Parts of the reduction.
+    pub split: u64,
 }
 
 /// Index of a plan, and a token split.
@@ -60,23 +75,14 @@ thread_local! {
 pub struct PlanCache {
     /// The plans of a shape, and the plan and split that won last.
     plans: FxHashMap<Shape, (Vec<Plan>, Option<Pair>)>,
-    /// Scores and weighted sums of two-pass plans, by the shape of the scores and the tokens of a chunk.
-    passes: FxHashMap<(Shape, u64), Passes>,
+    /// Scores and weighted sums of two-pass plans, by the shape of the scores, whether rows stay on chip, and the
+    /// tokens and sequences of a chunk.
+    pub(super) passes: FxHashMap<(Shape, bool, u64, u64), Passes>,
 }
 
-/// Scores and weighted sums of one chunk.
-type Passes = Arc<(Choice, Choice)>;
-/// The passes over the pieces that a batch is cut into.
-type Pieces = Vec<Passes>;
-
 impl PlanCache {
-    /// The passes over every piece of `two`, where all have been timed.
-    fn known(&self, two: &TwoPass) -> Option<Pieces> {
-        two.pieces.iter().map(|&(tokens, _)| self.passes.get(&(two.scores, tokens)).cloned()).collect()
-    }
-
     /// The fastest one-pass plan of `shape` that `admits` lets through, in less than `limit`.
-    fn search(
+    pub(super) fn search(
         &mut self,
         machine: &Machine,
         shape: &Shape,
@@ -119,7 +125,7 @@ pub fn attention(
     let known = cuts
         .iter()
         .filter(|_| batch.runs().len() > 1)
-        .filter_map(|two| Some(two_pass_time(machine, two, &cache.known(two)?) + Femtos(1)))
+        .filter_map(|two| Some(time_of(machine, two, &cache.known(two)?) + Femtos(1)))
         .min();
     let mut best: Option<Choice> = None;
     if forced != Some("two-pass") || !shape.shared_row {
@@ -139,9 +145,9 @@ pub fn attention(
         if limit.is_none_or(|l| two.bound(machine, shape, batch) < l)
             && let Some(pieces) = pieces(machine, cache, two, limit)
         {
-            let time = two_pass_time(machine, two, &pieces);
+            let time = time_of(machine, two, &pieces);
             if best.as_ref().is_none_or(|b| time < b.timeline.time) {
-                best = Some(Choice { runner_up: one, ..two_pass(machine, two, &pieces) });
+                best = Some(Choice { runner_up: one, ..together(machine, two, &pieces) });
             }
         }
     }
@@ -263,6 +269,7 @@ fn one_pass(
         passes: 1,
         memory_reads: candidate.memory_reads(),
         heads_in_tile: 1,
+        blocks: [None; 2],
         runner_up: None,
     })
 }
@@ -312,107 +319,4 @@ fn time(
         }
     }
     best.map(|(time, ahead)| (time + follows, ahead)).filter(|(time, _)| *time <= to_beat)
-}
-
-/// The passes over every piece of `two`. With `limit` on the whole, gives up once it cannot win.
-fn pieces(machine: &Machine, cache: &mut PlanCache, two: &TwoPass, limit: Option<Femtos>) -> Option<Pieces> {
-    let mut left = match limit {
-        Some(l) => Some(l.0.checked_sub(two.between(machine).0.total().0)?),
-        None => None,
-    };
-    let mut all = Vec::with_capacity(two.pieces.len());
-    for &(tokens, count) in &two.pieces {
-        let one = passes(machine, cache, two, tokens, left.map(|l| Femtos(l.div_ceil(count))))?;
-        let time = one.0.timeline.time + one.1.timeline.time;
-        left = match left {
-            Some(l) => Some(l.checked_sub((time * count).0)?),
-            None => None,
-        };
-        all.push(one);
-    }
-    Some(all)
-}
-
-/// The passes over a chunk of `tokens`, each chosen for itself. With `limit` on both together, gives up once it cannot win.
-fn passes(
-    machine: &Machine,
-    cache: &mut PlanCache,
-    two: &TwoPass,
-    tokens: u64,
-    limit: Option<Femtos>,
-) -> Option<Passes> {
-    if let Some(known) = cache.passes.get(&(two.scores, tokens)) {
-        return Some(known.clone());
-    }
-    let chunk = Batch::uniform(tokens, 1);
-    let left = |taken: Femtos| match limit {
-        Some(l) => l.0.checked_sub(taken.0).map(|left| Some(Femtos(left))),
-        None => Some(None),
-    };
-    // One launch covers all chunks and both passes (it is part of what comes between); each pass is timed with one of its own.
-    let launch = machine.launch();
-    let with_launch = |l: Option<Femtos>| l.map(|l| l + launch);
-    let mut scores = cache.search(machine, &two.scores, &chunk, |_| true, with_launch(limit))?;
-    scores.timeline.shorten(Cause::Overhead, launch);
-    let second_limit = with_launch(left(scores.timeline.time)?);
-    let mut values: Option<Choice> = None;
-    for shape in &two.values {
-        let limit = values.as_ref().map(|v| v.timeline.time).or(second_limit);
-        if let Some(better) = cache.search(machine, shape, &chunk, |_| true, limit) {
-            values = Some(better);
-        }
-    }
-    let mut values = values?;
-    values.timeline.shorten(Cause::Overhead, launch);
-    let passes = Arc::new((scores, values));
-    if cache.passes.len() >= MOST_PASSES {
-        cache.passes.clear();
-    }
-    cache.passes.insert((two.scores, tokens), passes.clone());
-    Some(passes)
-}
-
-/// Passes that are remembered at most.
-const MOST_PASSES: usize = 1 << 13;
-
-/// What a two-pass plan takes.
-fn two_pass_time(machine: &Machine, two: &TwoPass, pieces: &[Passes]) -> Femtos {
-    let passes = pieces.iter().zip(&two.pieces);
-    let inside: u64 = passes.map(|(p, &(_, n))| ((p.0.timeline.time + p.1.timeline.time) * n).0).sum();
-    Femtos(inside) + two.between(machine).0.total()
-}
-
-/// A two-pass plan from the passes over its pieces; what it reports of the layout is that of the whole chunks' scores.
-fn two_pass(machine: &Machine, two: &TwoPass, pieces: &[Passes]) -> Choice {
-    let (between, memory, shared) = two.between(machine);
-    let mut timeline = Timeline::default();
-    let mut spent = Spent { shared, ..Spent::default() };
-    let mut exchange = memory;
-    for (piece, &(tokens, count)) in pieces.iter().zip(&two.pieces) {
-        for pass in [&piece.0, &piece.1] {
-            timeline.time += pass.timeline.time * count;
-            for (sum, part) in timeline.causes.0.iter_mut().zip(pass.timeline.causes.0) {
-                *sum = sum.saturating_add(part.saturating_mul(count));
-            }
-            spent.reread += pass.spent.reread * count;
-            spent.shared += pass.spent.shared * count;
-            spent.local += pass.spent.local * count;
-            spent.mac_slots = spent.mac_slots.saturating_add(pass.spent.mac_slots.saturating_mul(count));
-            exchange += pass.exchange * count;
-        }
-        let second = &two.values[0];
-        let rows = second.values.heads * piece.1.plan.queries_here(second);
-        spent.reread += two.reread_of(tokens, rows) * count;
-    }
-    timeline += Timeline { time: between.total(), causes: between };
-    Choice {
-        timeline,
-        spent,
-        exchange,
-        name: "two-pass",
-        passes: 2,
-        memory_reads: two.memory_reads,
-        runner_up: None,
-        ..pieces[0].0.clone()
-    }
 }

@@ -66,7 +66,7 @@ pub fn decode<'a>(subject: &Subject, step: impl Into<Step<'a>>) -> Vec<Operator>
     let mut layers_before = 0;
     for kind in &subject.layout.kinds {
         let names = if kind.own.attends() { OWN } else { MIXER };
-        let own = step.contexts.map(|c| subject.attended(c));
+        let own = step.contexts.map(|c| subject.attended(c, subject.query_tokens));
         let rows = Rows { attended: own, queries: subject.query_tokens, source: RowSource::Cache };
         block(subject, &kind.own, &names, rows, kind.layers, &mut ops);
         if let Some(cross) = &kind.cross {

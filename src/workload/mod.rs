@@ -41,10 +41,13 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Tokens that a query at `context` attends to: all, or those in the sliding window.
+    /// Tokens that `queries` consecutive queries, the last of them at `context`, attend to together: all, or those in their sliding
+    /// windows, of which each begins one token behind the one before.
     #[must_use]
-    pub fn attended(&self, context: u64) -> u64 {
-        self.model.sliding_window.map_or(context, |w| w.min(context))
+    pub fn attended(&self, context: u64, queries: u64) -> u64 {
+        self.model
+            .sliding_window
+            .map_or(context, |w| context.min(w.saturating_add(queries.saturating_sub(1))))
     }
 
     /// Encoder tokens of a sequence, where it does not bring its own.
@@ -63,7 +66,10 @@ impl Subject {
         let crossed = || kinds.iter().filter_map(|k| Some((k.layers, k.cross.as_ref()?)));
         let each = crossed().filter(|c| c.1.keeper == Keeper::EachLayer);
         let each: Bytes = each.map(|(layers, c)| c.kept_bytes(cache) * layers).sum();
-        (own * self.attended(context), each * encoder_tokens + self.shared_row() * encoder_tokens)
+        (
+            own * self.attended(context, self.query_tokens),
+            each * encoder_tokens + self.shared_row() * encoder_tokens,
+        )
     }
 
     /// Bytes of an encoder token that are kept once for all layers.

@@ -115,14 +115,14 @@ fn attention(subject: &Subject, own: &Description, tokens: u64, query_rows: u64,
     let (block, count) = blocks_of_queries(model.gqa_group(), tokens, query_rows);
     // Neighbouring blocks of very long prompts count as equal, to the longest of them: that adds less than a thousandth.
     let alike = count.div_ceil(MOST_LENGTHS);
-    let blocks: Vec<u64> =
-        (1..=count).map(|b| subject.attended((b.next_multiple_of(alike) * block).min(tokens))).collect();
+    let last = |b: u64| (b.next_multiple_of(alike) * block).min(tokens);
+    let blocks: Vec<u64> = (1..=count).map(|b| subject.attended(last(b), block)).collect();
     let attended: u64 = match model.sliding_window {
         Some(w) if w < tokens => w * (w + 1) / 2 + (tokens - w) * w,
         _ => tokens * (tokens + 1) / 2,
     };
     let blocks = Blocks { queries: block, batch: Batch::ragged(&blocks), pairs: attended };
-    let written = own.kept_bytes(subject.precision.cache) * subject.attended(tokens);
+    let written = own.kept_bytes(subject.precision.cache) * subject.attended(tokens, subject.query_tokens);
     per_head(subject, OWN.attention, model.key_dim(), blocks, written, layers)
 }
 

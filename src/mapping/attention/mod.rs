@@ -205,6 +205,27 @@ impl Plan {
         contraction(self, shape, shape.scores, |m, width| (m, width, tokens))
     }
 
+    /// What a pass that runs as a product in blocks has in common with the other plans.
+    #[must_use]
+    pub fn in_blocks(machine: &Machine, tile: u64, slots: usize, held: Stationary) -> Self {
+        Self {
+            name: "two-pass",
+            cluster: 1,
+            head_groups: 1,
+            query_groups: 1,
+            fused: 1,
+            tile,
+            slots,
+            lookaheads: [Some((0, slots)), None, None],
+            scores_held: held,
+            values_held: held,
+            accumulators_in_sram: machine.spec.cores.accumulators.is_none(),
+            accumulators: Bytes::ZERO,
+            lanes: machine.cores(),
+            full: TileCost::default(),
+        }
+    }
+
     /// Groups that walk the same tokens, of heads and of query rows.
     #[must_use]
     pub const fn walkers(&self) -> u64 {
@@ -399,8 +420,9 @@ pub fn why_nothing_fits(machine: &Machine, shape: &Shape) -> String {
     let groups = shape.most_head_groups();
     let row = shape.columns(shape.row.0, cluster) * tile;
     let capacity = machine.spec.cores.sram.capacity.map_or(0, |c| c.0);
+    let blocks = if shape.shared_row { "; nor does one of two passes in blocks" } else { "" };
     format!(
         "no attention plan fits a core: a tile of {tile} tokens takes {row} bytes even with {cluster} cores a row and {groups} head \
-         groups, beside scores and accumulators, and the local SRAM holds {capacity}"
+         groups, beside scores and accumulators, and the local SRAM holds {capacity}{blocks}"
     )
 }

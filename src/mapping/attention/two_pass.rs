@@ -3,11 +3,16 @@
 //! The first pass splits tokens and keeps no accumulators; the second splits columns, so that accumulators are small and no partial
 //! sums are combined. Rows are walked in chunks that stay in the shared SRAM between the passes, at two grid barriers a chunk;
 //! only without a shared SRAM are they read from memory twice.
+//!
+//! A dense pass, where every query row meets every column, may also run as a product in blocks ([`crate::mapping::pass`]): a row need not
+//! be whole in any core, and many query rows read the kept rows once a block.
 
 use super::{Residence, Shape};
 use crate::attention::{Contraction, ReadWork, Sparsity};
+use crate::hardware::mac_array::Product;
 use crate::mapping::machine::Machine;
-use crate::mapping::{Cause, Causes};
+use crate::mapping::pass::{Forms, Pass};
+use crate::mapping::{Cause, Causes, product};
 use crate::units::{Bytes, Femtos};
 use crate::workload::Batch;
 
@@ -30,6 +35,10 @@ pub struct TwoPass {
     sparsity: Sparsity,
     /// Bytes of probabilities written and read between the passes, over all chunks.
     pub probabilities: Bytes,
+    /// Whether rows stay in the shared SRAM between the passes.
+    pub on_chip: bool,
+    /// Tokens of a sequence: of a ragged batch, on average.
+    sequence: u64,
 }
 
 const NOTHING: Contraction = Contraction { slices: 0, heads: 0, width: 0 };
@@ -38,6 +47,17 @@ const NOTHING: Contraction = Contraction { slices: 0, heads: 0, width: 0 };
 const REMAINDER_GRANULE: u64 = 16;
 /// Chunk sizes that are tried, largest first.
 const SIZES: usize = 3;
+
+/// Query rows from which on the second pass is tried in blocks. With fewer, slices of columns with all query rows in each serve as well.
+const FEWEST_ROWS: u64 = 64;
+/// Query rows from which on rows may be read from memory twice although there is a shared SRAM.
+const MANY_ROWS: u64 = 256;
+
+/// Vector operations of `work` on `tokens` tokens.
+fn operations(machine: &Machine, work: ReadWork, tokens: u64) -> u64 {
+    let one = work.rotated.saturating_mul(machine.spec.cores.vector_unit.rotate_ops());
+    one.saturating_add(work.ops).saturating_mul(tokens)
+}
 
 /// Tokens of the chunks that are tried where `room` tokens stay on chip of `tokens` in all. Whole chunks have round sizes, so that a
 /// little more room never cuts them worse for the tiles: four an octave.
@@ -56,13 +76,19 @@ impl TwoPass {
     /// a second pass would read nothing again, or where rows are on chip already.
     #[must_use]
     pub fn cuts(machine: &Machine, shape: &Shape, batch: &Batch) -> Vec<Self> {
-        let Some(whole) = Self::new(machine, shape, batch) else { return Vec::new() };
+        let Some(whole) = Self::new(machine, shape, batch, machine.has_shared()) else { return Vec::new() };
         let tokens = batch.tokens();
         let sizes = match machine.staging().filter(|_| machine.has_shared()) {
             Some(room) => sizes(tokens, room.0 / shape.row.0.max(1)),
             // Nothing stays between the passes, or everything does: chunks would only add barriers.
             None => vec![tokens],
         };
+        // With many query rows partial sums from chunk to chunk cost more than rows that are read again.
+        let again =
+            (machine.has_shared() && shape.values.slices == 1 && shape.heads() * shape.queries >= MANY_ROWS)
+                .then(|| Self::new(machine, shape, batch, false))
+                .flatten()
+                .map(|two| Self { pieces: vec![(tokens, 1)], ..two });
         sizes
             .into_iter()
             .map(|size| {
@@ -73,6 +99,7 @@ impl TwoPass {
                 }
                 Self { pieces, ..whole.clone() }
             })
+            .chain(again)
             .collect()
     }
 
@@ -88,11 +115,11 @@ impl TwoPass {
         self.pieces.iter().map(|p| p.1).sum()
     }
 
-    fn new(machine: &Machine, shape: &Shape, batch: &Batch) -> Option<Self> {
+    /// Two passes whose rows stay `on_chip` between them, or are read from memory twice.
+    fn new(machine: &Machine, shape: &Shape, batch: &Batch, on_chip: bool) -> Option<Self> {
         if !shape.shared_row || shape.groups != 1 || shape.residence == Residence::OnChip {
             return None;
         }
-        let on_chip = machine.has_shared();
         let part = |work: ReadWork, of: u64| ReadWork {
             rotated: work.rotated.div_ceil(of),
             ops: work.ops.div_ceil(of),
@@ -113,6 +140,9 @@ impl TwoPass {
             ..*shape
         };
         let again = 2 * shape.heads() * shape.queries;
+        // Without a shared SRAM, columns that the scores do not read come from memory once, skipped or not.
+        let sparsity =
+            if on_chip || shape.score_row == shape.row { shape.sparsity } else { Sparsity::default() };
         let second = |s: u64, values: Contraction, again: u64| Shape {
             groups: s,
             scores: NOTHING,
@@ -124,12 +154,7 @@ impl TwoPass {
             value_row: Bytes(shape.value_row.0.div_ceil(s)),
             shared_row: false,
             residence: if on_chip { Residence::OnChip } else { Residence::Memory },
-            // Columns that the scores do not read come from memory once, skipped or not.
-            sparsity: if on_chip || shape.score_row == shape.row {
-                shape.sparsity
-            } else {
-                Sparsity::default()
-            },
+            sparsity,
             ..*shape
         };
         let values = if shape.values.slices > 1 {
@@ -141,6 +166,8 @@ impl TwoPass {
             (0..=width.ilog2())
                 .map(|i| 1u64 << i)
                 .take_while(|s| width / s >= 16)
+                // Where probabilities come from the shared SRAM and rows do not, only blocks tell them apart.
+                .take(if machine.has_shared() && !on_chip { 1 } else { usize::MAX })
                 // Every slice of columns reads the probabilities of all heads for itself; once is counted between the passes.
                 .map(|s| {
                     let columns = Contraction { width: width.div_ceil(s), ..shape.values };
@@ -156,8 +183,79 @@ impl TwoPass {
             memory_reads: if on_chip { 1 } else { 2 },
             reread: if on_chip { Bytes::ZERO } else { both.saturating_sub(shape.row) },
             value_row: shape.value_row,
-            sparsity: if shape.score_row == shape.row { shape.sparsity } else { Sparsity::default() },
+            sparsity,
             probabilities: Bytes(2 * 2 * shape.heads() * shape.queries * batch.tokens()),
+            on_chip,
+            sequence: (batch.tokens() / batch.sequences().max(1)).max(1),
+        })
+    }
+
+    /// Sequences that a chunk of `tokens` tokens is taken to hold, for the queries that meet it: 1 where the first pass does not run in
+    /// blocks.
+    #[must_use]
+    pub fn sequences(&self, tokens: u64) -> u64 {
+        if self.scores.groups == 1 { tokens.div_ceil(self.sequence) } else { 1 }
+    }
+
+    /// The first pass over a chunk of `tokens` tokens as a product in blocks, one for each sequence; `None` where each head reads columns
+    /// of its own, so that there is nothing that blocks could share.
+    #[must_use]
+    pub fn scores_in_blocks(&self, machine: &Machine, tokens: u64) -> Option<product::Shape> {
+        let shape = &self.scores;
+        if shape.groups != 1 {
+            return None;
+        }
+        let repeats = self.sequences(tokens);
+        let product = Product {
+            repeats,
+            m: shape.heads() * shape.queries,
+            k: shape.scores.width,
+            n: tokens.div_ceil(repeats),
+        };
+        Some(product::Shape {
+            product,
+            weights: shape.row * tokens,
+            input: Bytes(2 * repeats * product.m * product.k),
+            output: Bytes::ZERO,
+            dtype: shape.dtype,
+            input_from_memory: Bytes::ZERO,
+            prefetched: false,
+            pass: Some(Pass {
+                forms: Forms::Probabilities,
+                on_chip: false,
+                before: operations(machine, shape.before_scores, tokens),
+            }),
+        })
+    }
+
+    /// The second pass over a chunk of `tokens` tokens as a product in blocks; `None` where each head has columns of its own, or where one
+    /// core holds all query rows of a block as it is.
+    ///
+    /// Its blocks are more than a core keeps from chunk to chunk: the partial sums of the sequence that a chunk breaks off are written and
+    /// read again.
+    #[must_use]
+    pub fn values_in_blocks(&self, machine: &Machine, tokens: u64) -> Option<product::Shape> {
+        let shape = self.values.first().filter(|v| v.groups == 1)?;
+        let rows = shape.values.heads * shape.queries;
+        if rows < FEWEST_ROWS {
+            return None;
+        }
+        let on_chip = shape.residence == Residence::OnChip;
+        let used = Sparsity::part(tokens, shape.sparsity.used_by(rows));
+        let product = Product { repeats: 1, m: rows, k: used, n: shape.values.width };
+        Some(product::Shape {
+            product,
+            weights: shape.value_row * used,
+            input: Bytes(2 * rows * used),
+            output: Bytes(2 * 4 * rows * product.n),
+            dtype: shape.dtype,
+            input_from_memory: Bytes::ZERO,
+            prefetched: false,
+            pass: Some(Pass {
+                forms: Forms::Sums,
+                on_chip,
+                before: operations(machine, shape.before_values, used),
+            }),
         })
     }
 
@@ -170,8 +268,10 @@ impl TwoPass {
         let used = |bytes: Bytes| Bytes(Sparsity::part(bytes.0 * tokens, least).saturating_sub(1));
         // Each pass over a chunk starts its work items, and the first waits for memory.
         let starts = (machine.work_item() * 2 + machine.memory_latency()) * self.chunks();
+        // Rows that come from memory again pass through the shared SRAM meanwhile.
+        let again = if self.on_chip { machine.shared_time(used(self.value_row)) } else { Femtos::ZERO };
         machine.memory_time(shape.row * tokens + used(self.reread))
-            + machine.shared_time(used(self.value_row))
+            + again
             + starts
             + self.between(machine).0.total()
     }

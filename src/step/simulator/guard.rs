@@ -1,7 +1,7 @@
 //! What is beyond the simulator: steps whose counts or time would not fit its integers.
 
 use super::Simulator;
-use crate::workload::Batch;
+use crate::workload::{Batch, QUERY_ROWS};
 
 /// Largest counts that a step may have, so that no sum overflows.
 pub struct Limits;
@@ -63,7 +63,7 @@ impl Simulator {
         self.guard(&Batch::uniform(tokens, 1)).map_err(prompt)?;
         let (n, layers) = (u128::from(tokens), u128::from(self.subject.model.layers));
         let encoder = u128::from(encoder_tokens);
-        let attended = n * u128::from(self.subject.attended(tokens)) + encoder * n;
+        let attended = n * u128::from(self.subject.attended(tokens, QUERY_ROWS[0])) + encoder * n;
         self.guard_work(attended * layers, n).map_err(prompt)?;
         self.guard_encoder(encoder_tokens, 1)
     }

@@ -1,24 +1,28 @@
 //! A machine, a model and a scheme put together.
 
+mod cost;
 mod guard;
+mod timers;
 
+pub use cost::{Attended, StepCost, StepOperators};
 pub use guard::Limits;
 
 use super::explain;
-use super::operator::{OperatorCost, OperatorTimer, ProductCache, add_causes};
+use super::operator::{OperatorCost, OperatorTimer, ProductCache};
 use super::point::{Bounds, FirstToken, MappingReport, Point, Seconds};
-use super::search::Choice;
 use crate::attention::{Conditions, Refusal, Scheme};
-use crate::engine::Timeline;
 use crate::hardware::Accelerator;
 use crate::ledger::CyclesByCause;
 use crate::mapping::Cause;
 use crate::mapping::machine::Machine;
 use crate::model::Model;
-use crate::units::{Bandwidth, Bytes, Femtos, Picos};
-use crate::workload::capacity::{decode_capacity, largest_batch, prefill_activations, stored_weights};
-use crate::workload::{self, Batch, FlopCount, Operator, Step, Subject, Traffic, VectorWork};
-use std::sync::Arc;
+use crate::units::{Bandwidth, Bytes, Picos};
+use crate::workload::capacity::{
+    Capacity, decode_capacity, largest_batch, prefill_activations, stored_weights,
+};
+use crate::workload::{self, Batch, Operator, Step, Subject};
+use rustc_hash::FxHashMap;
+use timers::Timers;
 
 /// Why a simulator cannot be set up: bad input, not a bad point.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,81 +33,6 @@ pub enum SetupError {
     /// The machine has no rate for a type, nor for one that it could be computed in.
     #[error("{0}")]
     Type(String),
-}
-
-/// What one step cost.
-#[derive(Debug, Clone, Default)]
-pub struct StepCost {
-    /// Duration, rounded up once.
-    pub time: Picos,
-    /// Femtoseconds by cause.
-    pub causes: [u128; Cause::COUNT],
-    /// Bytes at the outermost memory.
-    pub traffic: Traffic,
-    /// Bytes at the shared SRAM.
-    pub shared: Bytes,
-    /// Bytes at the local SRAMs.
-    pub local: Bytes,
-    /// Useful FLOPs.
-    pub flops: FlopCount,
-    /// Multiply–accumulate slots.
-    pub mac_slots: u64,
-    /// Vector work.
-    pub vector: VectorWork,
-    /// Joules.
-    pub joules: Option<f64>,
-    /// How the attention that takes most of the step was laid out.
-    pub attention: Option<Attended>,
-}
-
-/// An attention operator as it was laid out.
-#[derive(Debug, Clone)]
-pub struct Attended {
-    /// Name of the operator.
-    pub operator: &'static str,
-    /// Runs in the step.
-    pub repeat: u64,
-    /// Layout.
-    pub choice: Arc<Choice>,
-    /// What one run took.
-    pub timeline: Timeline,
-}
-
-impl Attended {
-    fn time(&self) -> u128 {
-        u128::from(self.timeline.time.0) * u128::from(self.repeat)
-    }
-}
-
-/// Timers with something held on chip that are kept at most.
-const MOST_TIMERS: usize = 16;
-
-/// Timers of one machine, with nothing or something held in its on-chip memory.
-#[derive(Debug)]
-struct Timers {
-    plain: OperatorTimer,
-    /// While part of the memory holds rows that all layers share: one for each number of bytes.
-    reserving: Vec<(Bytes, OperatorTimer)>,
-}
-
-impl Timers {
-    /// The timer of the machine while `bytes` of its on-chip memory are held.
-    fn holding(&mut self, bytes: Bytes) -> &mut OperatorTimer {
-        if bytes == Bytes::ZERO {
-            return &mut self.plain;
-        }
-        let at = match self.reserving.iter().position(|(held, _)| *held == bytes) {
-            Some(at) => at,
-            None => {
-                if self.reserving.len() >= MOST_TIMERS {
-                    self.reserving.remove(0);
-                }
-                self.reserving.push((bytes, self.plain.reserving(bytes)));
-                self.reserving.len() - 1
-            }
-        };
-        &mut self.reserving[at].1
-    }
 }
 
 /// Answers steps of one scheme on one machine. Remembers the operators that it has timed: ask one simulator many points.
@@ -211,25 +140,45 @@ impl Simulator {
     /// In words, why it cannot run.
     pub fn decode(&mut self, contexts: &Batch, encoder: Option<&Batch>) -> Result<StepCost, String> {
         self.guard(contexts)?;
+        Ok(self.faster(contexts, encoder, false)?.1)
+    }
+
+    /// A decode step with the rows that all layers share where it is faster, and the bytes of them that it holds on chip: where the shared
+    /// SRAM is slow or small, they may be better off in memory. With `fitting`, only where they fit there beside all else.
+    fn faster(
+        &mut self,
+        contexts: &Batch,
+        encoder: Option<&Batch>,
+        fitting: bool,
+    ) -> Result<(Bytes, StepCost), String> {
         let usual = self.subject.encoder_tokens() * contexts.sequences();
         let resident = self.resident(encoder.map_or(usual, Batch::tokens));
-        let step = Step { contexts, encoder, resident: resident.0 > 0 };
-        let ops = workload::decode(&self.subject, step.clone());
-        let cost = self.run(&ops, resident);
-        if resident.0 == 0 {
-            return cost;
+        let with = |s: &mut Self, held: Bytes| {
+            let step = Step { contexts, encoder, resident: held.0 > 0 };
+            let ops = workload::decode(&s.subject, step);
+            s.run(&ops, held).map(|cost| (held, cost))
+        };
+        let first = with(self, resident);
+        if resident == Bytes::ZERO || (fitting && !self.fits_beside(contexts)) {
+            return first;
         }
-        // Where the shared SRAM is slow or small, the rows that it would hold may be better off in memory.
-        match (cost, self.not_resident(step)) {
-            (Ok(held), Ok(read)) => Ok(if read.time < held.time { read } else { held }),
+        match (first, with(self, Bytes::ZERO)) {
+            (Ok(held), Ok(read)) => Ok(if read.1.time < held.1.time { read } else { held }),
             (held, read) => held.or(read),
         }
     }
 
-    /// A step with rows that all layers share in memory.
-    fn not_resident(&mut self, step: Step<'_>) -> Result<StepCost, String> {
-        let ops = workload::decode(&self.subject, Step { resident: false, ..step });
-        self.run(&ops, Bytes::ZERO)
+    /// What a step of `contexts` holds in memory, with or without the rows that all layers share.
+    fn capacity(&self, contexts: &Batch, resident: bool) -> Capacity {
+        let ops = workload::decode(&self.subject, Step { contexts, encoder: None, resident });
+        let available = self.accelerator().memory_capacity();
+        decode_capacity(&self.subject, self.weights, contexts, &ops, available, resident)
+    }
+
+    /// Whether a step of `contexts` fits in memory together with the rows that all layers share.
+    fn fits_beside(&self, contexts: &Batch) -> bool {
+        let capacity = self.capacity(contexts, false);
+        capacity.available.is_none_or(|available| capacity.total <= available)
     }
 
     /// The prefill of one prompt, capacity aside; on an encoder–decoder model behind the encoder's pass over `encoder_tokens` and the cross
@@ -243,13 +192,20 @@ impl Simulator {
         let resident = self.resident(encoder_tokens);
         let held = resident.0 > 0;
         let ways = if workload::rebuilds_cross(&self.subject) { &[false, true][..] } else { &[false] };
+        // Both ways differ in cross-attention alone: what they have in common, the encoder's pass first of all, is timed once.
+        let (subject, timer) = (&self.subject, self.timers.holding(resident));
+        let mut timed = FxHashMap::default();
+        let mut time = |op: &Operator| match timed.get(op) {
+            Some(known) => Ok(OperatorCost::clone(known)),
+            None => timer.time(subject, op).inspect(|cost| drop(timed.insert(op.clone(), cost.clone()))),
+        };
         for rows in workload::QUERY_ROWS {
             let mut best: Option<StepCost> = None;
             for &rebuild in ways {
-                let mut ops = workload::encode(&self.subject, encoder_tokens, 1, rows);
-                ops.extend(workload::cross_phase(&self.subject, encoder_tokens, held));
-                ops.extend(workload::prefill(&self.subject, tokens, encoder_tokens, rows, held, rebuild));
-                match self.run(&ops, resident) {
+                let mut ops = workload::encode(subject, encoder_tokens, 1, rows);
+                ops.extend(workload::cross_phase(subject, encoder_tokens, held));
+                ops.extend(workload::prefill(subject, tokens, encoder_tokens, rows, held, rebuild));
+                match StepCost::of(&ops, &mut time) {
                     Ok(cost) if best.as_ref().is_none_or(|b| cost.time < b.time) => best = Some(cost),
                     Ok(_) => {}
                     Err(reason) => why = reason,
@@ -302,56 +258,26 @@ impl Simulator {
         })
     }
 
-    /// The operators of one decode step in the order in which they run, each with how often it runs and what one run costs.
+    /// The operators of one decode step, the one that [`Self::point`] answers with, in the order in which they run.
     ///
     /// # Errors
     /// In words, why it cannot run.
-    pub fn operators(&mut self, contexts: &Batch) -> Result<Vec<(&'static str, u64, OperatorCost)>, String> {
+    pub fn operators(&mut self, contexts: &Batch) -> Result<StepOperators, String> {
         self.guard(contexts)?;
-        let resident = self.resident(self.subject.encoder_tokens() * contexts.sequences());
+        let (resident, _) = self.faster(contexts, None, true)?;
         let step = Step { contexts, encoder: None, resident: resident.0 > 0 };
         let ops = workload::decode(&self.subject, step);
         let timer = self.timers.holding(resident);
-        ops.iter().map(|op| Ok((op.name, op.repeat, timer.time(&self.subject, op)?))).collect()
+        let runs = ops.iter().map(|op| Ok((op.name, op.repeat, timer.time(&self.subject, op)?)));
+        let runs = runs.collect::<Result<_, String>>()?;
+        let shared = self.subject.shared_row() * (self.subject.encoder_tokens() * contexts.sequences());
+        Ok(StepOperators { runs, shared, resident: resident.0 > 0 })
     }
 
     /// Runs operators one after the other, with `held` bytes of on-chip memory taken.
     fn run(&mut self, ops: &[Operator], held: Bytes) -> Result<StepCost, String> {
         let timer = self.timers.holding(held);
-        let mut step = StepCost { joules: Some(0.0), ..StepCost::default() };
-        let mut femtos: u128 = 0;
-        for op in ops {
-            let cost = timer.time(&self.subject, op)?;
-            femtos += u128::from(cost.timeline.time.0) * u128::from(op.repeat);
-            add_causes(&mut step.causes, &cost.timeline.causes, op.repeat);
-            step.traffic += cost.traffic * op.repeat;
-            step.shared += cost.shared * op.repeat;
-            step.local += cost.local * op.repeat;
-            step.flops += cost.flops * op.repeat;
-            step.mac_slots = step.mac_slots.saturating_add(cost.mac_slots.saturating_mul(op.repeat));
-            step.vector += cost.vector * op.repeat;
-            step.joules = step.joules.zip(cost.joules).map(|(sum, j)| sum + j * op.repeat as f64);
-            if let Some(choice) = cost.choice {
-                let one = Attended { operator: op.name, repeat: op.repeat, choice, timeline: cost.timeline };
-                if step.attention.as_ref().is_none_or(|most| one.time() > most.time()) {
-                    step.attention = Some(one);
-                }
-            }
-        }
-        let counts = [
-            step.traffic.total().0,
-            step.shared.0,
-            step.local.0,
-            step.flops.total().0,
-            step.mac_slots,
-            step.vector.total().0,
-        ];
-        if counts.contains(&u64::MAX) {
-            return Err("the step counts more than 2^64 bytes or operations".to_owned());
-        }
-        let picos = femtos.div_ceil(u128::from(Femtos::PER_PICO));
-        step.time = Picos(u64::try_from(picos).map_err(|_| "the step takes more than 213 days".to_owned())?);
-        Ok(step)
+        StepCost::of(ops, |op| timer.time(&self.subject, op))
     }
 
     /// The answer at one point; `speedup` is left open.
@@ -372,13 +298,9 @@ impl Simulator {
         }
         let each = self.subject.encoder_tokens();
         let resident = self.resident(each * batch);
-        let held = resident.0 > 0;
-        let place = Step { contexts: &contexts, encoder: None, resident: held };
-        let ops = workload::decode(&self.subject, place.clone());
-        let available = self.accelerator().memory_capacity();
-        let capacity = decode_capacity(&self.subject, self.weights, &contexts, &ops, available, held);
+        let capacity = self.capacity(&contexts, resident.0 > 0);
         point.capacity_bytes = capacity;
-        if let Some(available) = available.filter(|&a| capacity.total > a) {
+        if let Some(available) = capacity.available.filter(|&a| capacity.total > a) {
             let counts = |b| self.guard(&Batch::uniform(context, b)).is_ok();
             let resident = |b| self.resident(each * b).0 > 0;
             point.largest_batch = Some(largest_batch(&self.subject, context, available, counts, resident));
@@ -386,20 +308,11 @@ impl Simulator {
                 Some(explain::shortfall(self.accelerator(), &capacity, available, point.largest_batch));
             return point;
         }
-        let mut step = self.run(&ops, resident);
-        if held {
-            // The rows may be better off in memory, if they fit there.
-            let beside = decode_capacity(&self.subject, self.weights, &contexts, &ops, available, false);
-            let fits = available.is_none_or(|a| beside.total <= a);
-            if let Some(read) = self.not_resident(place).ok().filter(|_| fits)
-                && step.as_ref().map_or(true, |held| read.time < held.time)
-            {
-                point.capacity_bytes = beside;
-                step = Ok(read);
-            }
-        }
-        match step {
-            Ok(step) => {
+        match self.faster(&contexts, None, true) {
+            Ok((held, step)) => {
+                if held != resident {
+                    point.capacity_bytes = self.capacity(&contexts, held.0 > 0);
+                }
                 self.fill(&mut point, &step);
                 point.first_token_seconds = self.first_token(batch).and_then(Result::ok);
             }
@@ -425,7 +338,7 @@ impl Simulator {
         point.cycles_by_cause = Some(by_cause);
         point.bounds_seconds = Some(self.bounds(step));
         point.energy_joules = step.joules;
-        point.mapping = step.attention.as_ref().map(|attended| self.mapping(attended));
+        point.mapping = step.attention.as_ref().map(|attended| self.mapping(attended, step.largest_cause()));
     }
 
     /// Compulsory bytes over peak bandwidth, and useful FLOPs over the peaks of the types that they are computed in.
@@ -443,7 +356,8 @@ impl Simulator {
         Bounds { bandwidth: Seconds(bandwidth), compute: Seconds(Picos(compute.0.saturating_sub(1))) }
     }
 
-    fn mapping(&self, attended: &Attended) -> MappingReport {
+    /// `of_step` is the cause that holds most of the step: where attention takes no time of its own, it is what limits.
+    fn mapping(&self, attended: &Attended, of_step: Cause) -> MappingReport {
         let Attended { operator, choice, timeline, .. } = attended;
         let layout = &self.subject.layout;
         let block = match layout.kinds.iter().find_map(|k| k.cross.as_ref()) {
@@ -466,7 +380,7 @@ impl Simulator {
             memory_reads: choice.memory_reads,
             scores_held: held(choice.plan.scores_held, "query"),
             values_held: held(choice.plan.values_held, "probabilities"),
-            limited_by: timeline.causes.largest().name().to_owned(),
+            limited_by: timeline.causes.largest().unwrap_or(of_step).name().to_owned(),
             reason: explain::reason(
                 self.timers.plain.machine(),
                 block,
@@ -474,6 +388,7 @@ impl Simulator {
                 self.scheme,
                 choice,
                 timeline,
+                of_step,
             ),
         }
     }

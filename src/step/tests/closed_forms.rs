@@ -1,11 +1,12 @@
 //! Useful FLOPs and compulsory bytes equal the closed forms of the schemes exactly, whatever the machine.
 
 use super::fixtures::*;
-use crate::attention::{ALL, Conditions, Options, Precision, Sparsity};
+use crate::attention::{ALL, Conditions, Options, Precision, Scheme, Sparsity};
 use crate::hardware::Accelerator;
 use crate::model::{Encoder, Mla, Model, Moe, Norm, Position};
 use crate::step::Point;
 use crate::units::{Bandwidth, Bytes, Dtype};
+use crate::workload::{self, Work};
 use proptest::prelude::*;
 
 fn shapes() -> impl Strategy<Value = Model> {
@@ -262,6 +263,38 @@ proptest! {
             prop_assert_eq!((a.ffn.0 * q, a.lm_head.0 * q, a.recompute), (z.ffn.0, z.lm_head.0, z.recompute));
             let (a, z) = (one.traffic_bytes.unwrap(), many.traffic_bytes.unwrap());
             prop_assert_eq!((a.weights, a.cache_read), (z.weights, z.cache_read));
+        }
+    }
+}
+
+/// Queries in a row have windows that begin one token apart: a window of w tokens and q query tokens take w + q − 1 rows, a block of a
+/// prompt's rows likewise.
+#[test]
+fn the_windows_of_several_query_tokens_reach_further_back() {
+    let window = 1000;
+    let m = Model { sliding_window: Some(window), ..model(8, 64, Position::None) };
+    for (scheme, width) in
+        [("kv-cache", 2 * m.d_model), ("slim-k", m.d_model), ("slim-k-recompute", m.d_model)]
+    {
+        let scheme = Scheme::find(scheme).expect("known");
+        for q in [1, 2, 5, 700] {
+            let conditions = Conditions { query_tokens: q, ..Conditions::default() };
+            let mut s = simulator_under(&ideal(), &m, scheme, &conditions);
+            for n in [700, 999, 1000, 1001, 1003, 1004, 1005, 5000] {
+                let rows = n.min(window + q - 1);
+                let p = s.point(n, 3);
+                assert_eq!(p.traffic_bytes.unwrap().cache_read.0, 3 * m.layers * rows * width * 2, "{n} {q}");
+                assert_eq!(p.capacity_bytes.cache_self.0, 3 * m.layers * rows * width * 2);
+            }
+        }
+        let subject = subject(scheme, m.clone(), Precision::default());
+        for (rows, longest) in [(1, window), (128, window + 127)] {
+            let ops = workload::prefill(&subject, 5000, 0, rows, false, false);
+            let attention = ops.iter().find_map(|op| match &op.work {
+                Work::Attention(work) => Some(work.batch.longest()),
+                _ => None,
+            });
+            assert_eq!(attention, Some(longest));
         }
     }
 }

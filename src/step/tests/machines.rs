@@ -1,12 +1,13 @@
 //! Machines whose answers are known.
 
 use super::fixtures::*;
-use crate::attention::{Contraction, Precision, Scheme};
+use crate::attention::{Conditions, Contraction, Precision, Scheme};
+use crate::config::{Overrides, load_accelerator, load_model};
 use crate::hardware::Accelerator;
 use crate::hardware::mac_array::{Product, Stationary};
 use crate::mapping::attention::Shape;
 use crate::mapping::machine::Machine;
-use crate::model::Model;
+use crate::model::{Model, Position};
 use crate::step::search::Choice;
 use crate::step::{OperatorCost, OperatorTimer};
 use crate::units::{Bytes, Dtype};
@@ -101,7 +102,7 @@ fn single_query_rows_pad_to_the_narrow_side() {
 /// No head's columns are cut: 12 heads on 8 cores leave the busiest with 2 heads' columns, not 12/8 of one.
 #[test]
 fn columns_go_to_cores_by_whole_heads() {
-    let m = model(12, 64, crate::model::Position::None);
+    let m = model(12, 64, Position::None);
     let slim = attention(&gpu(), &m, "slim-k", &Batch::uniform(4096, 4));
     let shape = one_row(12, 64);
     assert_eq!([1, 2, 4, 8].map(|c| shape.columns(768, c)), [768, 384, 192, 128]);
@@ -110,6 +111,37 @@ fn columns_go_to_cores_by_whole_heads() {
     assert_eq!(dense.columns(768, 8), 96);
     let c = choice(&slim);
     assert!(c.plan.cluster * c.plan.head_groups <= 12);
+}
+
+/// E stays on chip where that is faster, and is read from memory where what it leaves of the shared SRAM is too little for the logits of
+/// many query tokens: `operators` and `run` alike.
+#[test]
+fn rows_that_all_layers_share_are_where_they_are_faster() {
+    let mut a = load_accelerator("h100-sxm", &Overrides::default()).expect("presets load");
+    a.shared_sram.as_mut().expect("it has one").capacity = Some(Bytes(40_000_000));
+    let m = load_model("whisper-small", &Overrides::default()).expect("presets load");
+    for (query_tokens, on_chip) in [(1, true), (16, false)] {
+        let conditions = Conditions { query_tokens, ..Conditions::default() };
+        let mut s = simulator_under(&a, &m, Scheme::find("slim-e").expect("known"), &conditions);
+        let step = s.operators(&Batch::uniform(100, 8)).expect("runs");
+        let e = 8 * 1500 * 768 * 2;
+        assert_eq!((step.resident, step.shared.0), (on_chip, e), "{query_tokens} query tokens");
+        let read = step.runs.iter().any(|r| r.0 == "cross_attention" && r.2.traffic.cache_read.0 == e);
+        assert_eq!(read, !on_chip);
+        assert_eq!(s.point(100, 8).capacity_bytes.cache_cross.0, if on_chip { 0 } else { e });
+    }
+}
+
+/// Where attention takes no time, what limits it is what limits the step.
+#[test]
+fn attention_without_time_is_limited_by_the_memory() {
+    let mapping = simulator(&ideal(), &llama_7b(), "slim-k-recompute").point(4096, 1).mapping;
+    let mapping = mapping.expect("it runs");
+    assert_eq!(mapping.limited_by, "bandwidth");
+    assert!(
+        mapping.reason.contains("takes no time: what limits the step is memory bandwidth"),
+        "{mapping:?}"
+    );
 }
 
 /// Tiles scored ahead keep their scores and probabilities: slots give way to them.

@@ -1,7 +1,9 @@
 //! Ladder of tests: closed forms, machines checked by hand, properties over random machines, candidates by brute force.
 
+mod blocks;
 mod brute_force;
 mod closed_forms;
+mod drawn;
 mod fixtures;
 mod limits;
 mod machines;
