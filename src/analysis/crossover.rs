@@ -490,6 +490,8 @@ const fn noun_of(cause: Cause) -> &'static str {
         Cause::Sram => "on-chip SRAM",
         Cause::Exchange => "exchange between cores",
         Cause::Overhead => "launches and barriers",
+        Cause::Refresh => "memory refreshes",
+        Cause::RowMiss => "memory row misses",
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::units::power;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU64;
 
 /// Which form of rotated keys is kept.
 #[derive(
@@ -85,6 +86,8 @@ pub struct Options {
     pub qk_norm: QkNorm,
     /// Attention weights that count as zero.
     pub sparsity: Sparsity,
+    /// Tokens of a block of a paged cache, whose rows lie one after the other; `None`: all tokens of a sequence do.
+    pub block_tokens: Option<NonZeroU64>,
 }
 
 #[cfg(test)]

@@ -2,13 +2,12 @@
 
 use super::diagnostic::{Diagnostic, Nature};
 use super::raw::{
-    HbmModel, MacKind, RawAccelerator, RawMacArray, RawSram, RawVectorUnit, SramKind, VectorKind,
+    MacKind, RawAccelerator, RawHbm, RawMacArray, RawSram, RawVectorUnit, SramKind, VectorKind,
 };
 use super::reader::{Field, Reader};
 use super::scalars::Named;
 use super::source::Origin;
 use crate::hardware::energy::EnergyTable;
-use crate::hardware::hbm::Hbm;
 use crate::hardware::interconnect::Cluster;
 use crate::hardware::mac_array::{MacArray, MacRates};
 use crate::hardware::sram::{OnChipBandwidth, Sram};
@@ -185,6 +184,9 @@ impl RawAccelerator {
         if let Field::Read(vector) = &cores.vector_unit {
             vector.value.validate(vector.at, reader);
         }
+        if let Field::Read(hbm) = &self.hbm {
+            hbm.value.validate(reader);
+        }
         let Field::Read(sram) = &cores.sram else { return };
         sram.value.validate(sram.at, reader);
         // Weights and cache live in the outermost memory; time is their bytes over its bandwidth.
@@ -219,13 +221,7 @@ impl RawAccelerator {
                 banks: raw.banks.get().map(|c| c.0),
             })
         })?;
-        let hbm = self.hbm.map(|raw| match raw.model.get().unwrap_or(HbmModel::Flat) {
-            HbmModel::Flat => Some(Hbm {
-                bandwidth: raw.bandwidth.get()?,
-                capacity: raw.capacity.get(),
-                latency: raw.latency.get().unwrap_or(Picos(0)),
-            }),
-        })?;
+        let hbm = self.hbm.map(RawHbm::resolve)?;
         Some(Accelerator {
             name: self.name.value().cloned().unwrap_or_else(|| file_name.to_owned()),
             clock: self.clock.get()?,

@@ -18,6 +18,12 @@ pub const MAX_PARAMETERS: u64 = 1 << 50;
 /// Most cores.
 pub const MAX_CORES: u64 = 1 << 20;
 /// Largest side of an array, granularity, and number of arrays in a core.
+pub const MAX_PARTS: u64 = 1 << 12;
+/// Entries of a controller's queue.
+pub const MAX_QUEUE: u64 = 1 << 12;
+/// Tokens of a block of a paged cache.
+pub const MAX_BLOCK_TOKENS: u64 = 1 << 24;
+/// Rows and columns of an array, and how many of them.
 pub const MAX_ARRAY: u64 = 1 << 16;
 /// Most multiply–accumulates, lanes or exponentials in a cycle of one core.
 pub const MAX_RATE: u64 = 1 << 32;

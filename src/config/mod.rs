@@ -9,6 +9,7 @@ mod accelerator;
 mod conditions;
 mod diagnostic;
 mod experiment;
+mod hbm;
 mod huggingface;
 mod json;
 pub mod limits;

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::raw::{MacKind, SramKind, VectorKind};
+use super::raw::{HbmModel, MacKind, Refresh, SramKind, VectorKind};
 use super::scalars::Named;
 use super::tree::{Tree, quote};
 use crate::hardware::Accelerator;
@@ -161,7 +161,16 @@ fn outside(w: &mut Writer<'_>, machine: &Accelerator) {
             w.text("capacity", &format::exact_bytes(capacity));
         }
         w.text("latency", &format::exact_time(hbm.latency));
-        w.text("model", super::raw::HbmModel::Flat.name());
+        let model = if hbm.parts.is_some() { HbmModel::Device } else { HbmModel::Flat };
+        w.text("model", model.name());
+        if let Some(parts) = &hbm.parts {
+            w.text("part", &parts.part);
+            w.count("count", u64::from(parts.count));
+            w.text("map", &parts.map.name);
+            w.text("interleave", &format::exact_bytes(parts.interleave));
+            w.count("queue", u64::from(parts.queue));
+            w.text("refresh", if parts.refresh { Refresh::AllBank } else { Refresh::None }.name());
+        }
     }
     w.table(&["overheads"]);
     w.text("launch", &format::exact_time(machine.overheads.launch));

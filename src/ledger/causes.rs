@@ -21,6 +21,10 @@ pub struct CyclesByCause {
     pub exchange: Cycles,
     /// Launches, work-item starts, barriers.
     pub overhead: Cycles,
+    /// Refreshes of the external memory, with the rows that they close; 0 where it is flat.
+    pub refresh: Cycles,
+    /// Row misses and turnarounds of the external memory; 0 where it is flat.
+    pub row_miss: Cycles,
 }
 
 impl CyclesByCause {
@@ -52,8 +56,9 @@ impl CyclesByCause {
             parts[i] += 1;
             left -= 1;
         }
-        let [compute, vector, bandwidth, latency, sram, exchange, overhead] = parts.map(Cycles);
-        Self { compute, vector, bandwidth, latency, sram, exchange, overhead }
+        let [compute, vector, bandwidth, latency, sram, exchange, overhead, refresh, row_miss] =
+            parts.map(Cycles);
+        Self { compute, vector, bandwidth, latency, sram, exchange, overhead, refresh, row_miss }
     }
 
     /// Apportions the cycles that `time` spans on `clock`; returns them with their total.
@@ -74,6 +79,8 @@ impl CyclesByCause {
             Cause::Sram => self.sram,
             Cause::Exchange => self.exchange,
             Cause::Overhead => self.overhead,
+            Cause::Refresh => self.refresh,
+            Cause::RowMiss => self.row_miss,
         }
     }
 

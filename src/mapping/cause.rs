@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// What holds the critical path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 #[repr(usize)]
 pub enum Cause {
     /// The MAC array, with padding, fill, drain and preload.
@@ -22,11 +22,15 @@ pub enum Cause {
     Exchange = 5,
     /// Launches, work-item starts and barriers over all cores.
     Overhead = 6,
+    /// Refreshes of the external memory, with the rows that they close.
+    Refresh = 7,
+    /// Rows of the external memory that close and open, and its turnarounds.
+    RowMiss = 8,
 }
 
 impl Cause {
     /// How many there are.
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 9;
     /// All, in the order of reports.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Compute,
@@ -36,6 +40,8 @@ impl Cause {
         Self::Sram,
         Self::Exchange,
         Self::Overhead,
+        Self::Refresh,
+        Self::RowMiss,
     ];
 
     /// The name in results.
@@ -49,6 +55,8 @@ impl Cause {
             Self::Sram => "sram",
             Self::Exchange => "exchange",
             Self::Overhead => "overhead",
+            Self::Refresh => "refresh",
+            Self::RowMiss => "row_miss",
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The accelerator as the mapper uses it: rates resolved to bytes per second, and the time of each kind of access.
 
-use super::Cause;
+use super::{Cause, Causes};
 use crate::hardware::Accelerator;
+use crate::hardware::hbm::service::Service;
 use crate::hardware::mac_array::{ArrayWork, Product, Stationary};
 use crate::mapping::program::ArrayStage;
 use crate::units::{Bandwidth, Bytes, Cycles, Dtype, Femtos, Picos, VectorOps};
@@ -13,8 +14,10 @@ pub struct Machine {
     pub spec: Accelerator,
     /// Of what intermediate results may take on chip, the bytes that something else holds.
     reserved: Bytes,
-    /// Rate of the outermost memory.
+    /// Rate that the present stream achieves at the outermost memory.
     pub(super) memory: Option<Bandwidth>,
+    /// Why that is less than its peak.
+    service: Service,
     /// Its latency.
     pub(super) latency: Femtos,
     /// Rate of the shared SRAM, where it is not itself the outermost memory.
@@ -38,12 +41,9 @@ impl Machine {
     pub fn new(spec: &Accelerator) -> Self {
         let clock = spec.clock;
         let resolve = |s: crate::hardware::sram::OnChipBandwidth| s.resolve(clock);
-        Self {
-            memory: spec
-                .hbm
-                .as_ref()
-                .map(crate::hardware::hbm::Hbm::service_rate)
-                .or_else(|| spec.memory_bandwidth()),
+        let machine = Self {
+            memory: spec.memory_bandwidth(),
+            service: Service::FLAT,
             latency: spec.memory_latency(),
             shared: spec.hbm.as_ref().and(spec.shared_sram.as_ref()).and_then(|s| resolve(s.bandwidth)),
             local: resolve(spec.cores.sram.bandwidth),
@@ -51,7 +51,34 @@ impl Machine {
             cluster: spec.cores.cluster.and_then(|c| resolve(c.bandwidth)),
             spec: spec.clone(),
             reserved: Bytes::ZERO,
-        }
+        };
+        machine.reading(None)
+    }
+
+    /// The same machine where the outermost memory is read `run` consecutive bytes at a time, from anywhere; `None`: all in turn.
+    #[must_use]
+    pub fn reading(&self, run: Option<Bytes>) -> Self {
+        let Some(hbm) = &self.spec.hbm else { return self.clone() };
+        let cores = &self.spec.cores;
+        let in_flight = cores.bytes_in_flight.map(|b| Bytes(b.0.saturating_mul(cores.count)));
+        let service = hbm.service(run, in_flight);
+        let rate = Bandwidth(service.achieved(hbm.bandwidth.0).max(1));
+        Self { memory: Some(rate), service, ..self.clone() }
+    }
+
+    /// Whether runs matter to the outermost memory: whether it is made of parts.
+    #[must_use]
+    pub fn has_parts(&self) -> bool {
+        self.spec.hbm.as_ref().is_some_and(|h| h.parts.is_some())
+    }
+
+    /// Takes what waits for the outermost memory apart: its data bus, its row misses, its refreshes.
+    pub fn attribute(&self, causes: &mut Causes) {
+        let all = causes.0[Cause::Bandwidth as usize];
+        let (data, row_miss, refresh) = self.service.split(all);
+        causes.0[Cause::Bandwidth as usize] = data;
+        causes.0[Cause::RowMiss as usize] += row_miss;
+        causes.0[Cause::Refresh as usize] += refresh;
     }
 
     /// The same machine with `bytes` of what intermediate results may take on chip held by something else.

@@ -155,9 +155,11 @@ fn cells(row: &mut Row<'_>, [has_context, has_batch]: [bool; 2], point: &Point) 
     row.maybe(*vector_ops, 3, |r, VectorWork { softmax, rotary, other }| {
         r.counts([softmax, rotary, other].map(|ops| ops.0));
     });
-    row.maybe(*cycles_by_cause, 7, |r, c| {
-        let CyclesByCause { compute, vector, bandwidth, latency, sram, exchange, overhead } = c;
-        r.counts([compute, vector, bandwidth, latency, sram, exchange, overhead].map(|c| c.0));
+    row.maybe(*cycles_by_cause, 9, |r, c| {
+        let CyclesByCause { compute, vector, bandwidth, latency, sram, exchange, overhead, refresh, row_miss } =
+            c;
+        let all = [compute, vector, bandwidth, latency, sram, exchange, overhead, refresh, row_miss];
+        r.counts(all.map(|c| c.0));
     });
     row.maybe(*bounds_seconds, 2, |r, Bounds { bandwidth, compute }| {
         r.float(bandwidth.0.seconds());

@@ -121,7 +121,7 @@ fn csv_columns_are_those_documented() {
         shared_sram_bytes local_sram_bytes flops.projection flops.attention flops.recompute flops.ffn \
         flops.lm_head flops.total mac_slots vector_ops.softmax vector_ops.rotary vector_ops.other \
         cycles_by_cause.compute cycles_by_cause.vector cycles_by_cause.bandwidth cycles_by_cause.latency \
-        cycles_by_cause.sram cycles_by_cause.exchange cycles_by_cause.overhead bounds_seconds.bandwidth \
+        cycles_by_cause.sram cycles_by_cause.exchange cycles_by_cause.overhead cycles_by_cause.refresh cycles_by_cause.row_miss bounds_seconds.bandwidth \
         bounds_seconds.compute energy_joules mapping.plan mapping.token_split mapping.cluster \
         mapping.head_groups mapping.query_groups mapping.passes mapping.tile_tokens mapping.slots mapping.memory_reads \
         mapping.scores_held mapping.values_held mapping.limited_by mapping.reason \

@@ -20,6 +20,8 @@ const fn unit(cause: Cause) -> &'static str {
         Cause::Sram => "on-chip SRAM bandwidth",
         Cause::Exchange => "exchange between cores",
         Cause::Overhead => "launches and barriers",
+        Cause::Refresh => "memory refreshes",
+        Cause::RowMiss => "memory row misses",
     }
 }
 

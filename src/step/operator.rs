@@ -40,6 +40,8 @@ pub struct OperatorCost {
     pub choice: Option<Arc<Choice>>,
 }
 
+/// Timers for runs of different lengths at most: one for each kind of layer that a model has.
+const MOST_RUNS: usize = 8;
 /// Attention layouts that a timer remembers at most.
 const REMEMBERED: usize = 1 << 14;
 
@@ -88,6 +90,8 @@ pub struct OperatorTimer {
     products: ProductCache,
     attention: FxHashMap<(AttentionShape, u64, u64), Arc<Choice>>,
     forced: Option<String>,
+    /// The same machine whose memory is read in runs of so many bytes.
+    paged: Vec<(Bytes, OperatorTimer)>,
 }
 
 impl OperatorTimer {
@@ -100,7 +104,7 @@ impl OperatorTimer {
     /// The same, with products that other timers on the same machine have timed.
     #[must_use]
     pub fn sharing(machine: Machine, forced: Option<String>, products: ProductCache) -> Self {
-        Self { machine, plans: PlanCache::default(), products, attention: FxHashMap::default(), forced }
+        Self { machine, plans: PlanCache::default(), products, attention: FxHashMap::default(), forced, paged: Vec::new() }
     }
 
     /// A timer of the same machine with `bytes` of its on-chip memory held by something else.
@@ -120,6 +124,44 @@ impl OperatorTimer {
     /// # Errors
     /// In words, why nothing fits.
     pub fn time(&mut self, subject: &Subject, operator: &Operator) -> Result<OperatorCost, String> {
+        match self.run_of(subject, &operator.work) {
+            Some(run) => self.paged(run).time_here(subject, operator),
+            None => self.time_here(subject, operator),
+        }
+    }
+
+    /// Consecutive bytes of the kept rows that `work` reads, where these lie in blocks and the memory cares.
+    fn run_of(&self, subject: &Subject, work: &Work) -> Option<Bytes> {
+        let tokens = subject.options.block_tokens?.get();
+        let row = match work {
+            Work::Attention(a) => match a.source {
+                RowSource::Cache | RowSource::CacheAgain => a.row * a.groups,
+                RowSource::Rebuilt { kept, .. } => kept,
+                RowSource::Resident | RowSource::Prompt => return None,
+            },
+            Work::Recompute(r) => r.row,
+            Work::Lookup(_) | Work::Store(_) | Work::Product(_) => return None,
+        };
+        self.machine.has_parts().then_some(row * tokens)
+    }
+
+    /// The timer of the same machine whose memory is read in runs of `run` bytes.
+    fn paged(&mut self, run: Bytes) -> &mut Self {
+        let at = match self.paged.iter().position(|(of, _)| *of == run) {
+            Some(at) => at,
+            None => {
+                if self.paged.len() >= MOST_RUNS {
+                    self.paged.remove(0);
+                }
+                let timer = Self::new(self.machine.reading(Some(run)), self.forced.clone());
+                self.paged.push((run, timer));
+                self.paged.len() - 1
+            }
+        };
+        &mut self.paged[at].1
+    }
+
+    fn time_here(&mut self, subject: &Subject, operator: &Operator) -> Result<OperatorCost, String> {
         let rotate_ops = self.machine.spec.cores.vector_unit.rotate_ops();
         let weights = subject.precision.weights;
         let (mut cost, dtype) = match &operator.work {
@@ -137,6 +179,7 @@ impl OperatorTimer {
                 operator.name
             ));
         }
+        self.machine.attribute(&mut cost.timeline.causes);
         cost.joules = self.joules(&cost, dtype);
         Ok(cost)
     }

@@ -41,8 +41,17 @@ named!(SramKind { "real" => Self::Real, "ideal" => Self::Ideal });
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HbmModel {
     Flat,
+    Device,
 }
-named!(HbmModel { "flat" => Self::Flat });
+named!(HbmModel { "flat" => Self::Flat, "device" => Self::Device });
+
+/// Which refreshes come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refresh {
+    None,
+    AllBank,
+}
+named!(Refresh { "none" => Self::None, "all-bank" => Self::AllBank });
 
 table! {
     /// An accelerator.
@@ -189,8 +198,21 @@ table! {
         optional capacity: Bytes,
         /// Time from a request to its data on an idle memory (default none).
         optional latency: Picos,
-        /// How the memory is modelled (default "flat": a bandwidth and a latency).
+        /// The memory part that it is made of: a preset's name or a file.
+        optional part: String,
+        /// How many parts (default: as many as reach the bandwidth).
+        optional count: Count<MAX_PARTS>,
+        /// How the memory is modelled: "flat", a bandwidth and a latency; or "device" (default where a part is named), its part's rows, banks
+        /// and refreshes, which decide what share of the bandwidth a stream achieves.
         optional model: HbmModel,
+        /// Address map of a channel, by its name in the part (default: the part's first).
+        optional map: String,
+        /// Bytes at consecutive addresses that one channel takes (default 256 B).
+        optional interleave: Bytes,
+        /// Entries of the read queue of a channel's controller (default: the part's).
+        optional queue: Count<MAX_QUEUE>,
+        /// Whether refreshes come: "all-bank" (default) or "none".
+        optional refresh: Refresh,
     }
 }
 

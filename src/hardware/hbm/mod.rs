@@ -1,4 +1,4 @@
-//! External memory. A flat bandwidth with a latency; a channel and bank model stands behind the same interface later.
+//! External memory: a flat bandwidth with a latency, or parts whose rows, banks, channels and refreshes decide what a stream gets of it.
 
 pub mod address_map;
 mod channel;
@@ -8,9 +8,11 @@ pub mod pattern;
 pub mod requester;
 pub mod timing;
 mod waiting;
+pub mod service;
 pub mod study;
 
 use crate::units::{Bandwidth, Bytes, Picos};
+use service::{Attached, Service};
 
 /// The external memory of an accelerator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +23,18 @@ pub struct Hbm {
     pub capacity: Option<Bytes>,
     /// Time from a request to its data on an idle memory.
     pub latency: Picos,
+    /// The parts that it is made of; `None`: a flat memory, which gives every stream its peak.
+    pub parts: Option<Attached>,
 }
 
 impl Hbm {
-    /// The bandwidth that a sequential stream achieves: on a flat memory, the peak.
+    /// What a stream gets that reads `run` consecutive bytes at a time (`None`: everything in turn) with at most `in_flight` bytes under
+    /// way.
     #[must_use]
-    pub const fn service_rate(&self) -> Bandwidth {
-        self.bandwidth
+    pub fn service(&self, run: Option<Bytes>, in_flight: Option<Bytes>) -> Service {
+        self.parts.as_ref().map_or(Service::FLAT, |parts| {
+            // Parts are studied once when they are read in.
+            parts.service(run, in_flight).unwrap_or_else(|e| panic!("a part that was studied before: {e}"))
+        })
     }
 }

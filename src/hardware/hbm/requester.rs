@@ -1,6 +1,6 @@
 //! An in-order requester in front of one or several channels.
 //!
-//! It asks for bursts in the pattern's order, one a channel and tick at most, and waits where the channel that comes next has no room
+//! It asks for bursts in the pattern's order, two a clock cycle for each channel at most, and waits where the channel that comes next has no room
 //! or so many bytes are under way that its window is full.
 
 use std::collections::VecDeque;
@@ -69,6 +69,8 @@ pub(super) struct Memory {
     /// Ticks at which reads under way arrive.
     arrivals: VecDeque<u64>,
     read_latency: u64,
+    /// Bursts that may be asked for in a tick.
+    sends: usize,
     runs: Runs,
     run: Run,
     waiting: Option<(usize, u16, u32, bool)>,
@@ -98,6 +100,7 @@ impl Memory {
             under_way: 0,
             arrivals: VecDeque::new(),
             read_latency: distances.read_latency,
+            sends: count * if distances.half_cycles { 1 } else { 2 },
             runs,
             run: Run { first: 0, bursts: 0, write: false },
             waiting: None,
@@ -179,7 +182,7 @@ impl Memory {
                 self.under_way -= 1;
             }
         }
-        loop {
+        for _ in 0..self.sends {
             if self.sent >= until {
                 return Blocked::Not;
             }

@@ -79,6 +79,8 @@ pub(super) const CAUSES: [RGBColor; crate::ledger::Cause::COUNT] = [
     RGBColor(0x00, 0x9e, 0x73), // sram: green
     RGBColor(0xcc, 0x79, 0xa7), // exchange: purple
     RGBColor(0x8c, 0x8c, 0x8c), // overhead: grey
+    RGBColor(0xd5, 0x5e, 0x00), // refresh: vermilion
+    RGBColor(0x8b, 0x5a, 0x2b), // row misses: brown
 ];
 
 /// Brown (loss) over near-white (no difference) to blue (win): apart for every kind of colour blindness.

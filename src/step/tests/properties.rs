@@ -78,6 +78,7 @@ pub(super) fn machine() -> impl Strategy<Value = Accelerator> {
                 bandwidth: Bandwidth(bw * 1_000_000_000),
                 capacity: None,
                 latency: Picos(latency),
+                parts: None,
             });
             a.overheads.launch = Picos(launch);
             a.overheads.work_item = Picos(item);

@@ -110,6 +110,7 @@ pub(super) fn made_up(dice: &mut Dice) -> Accelerator {
         bandwidth: Bandwidth(dice.log(1 << 30, 1 << 43)),
         capacity: None,
         latency: Picos(if dice.once_in(4) { 0 } else { dice.log(1_000, 2_000_000) }),
+        parts: None,
     });
     if a.hbm.is_none() && a.cores.sram.capacity.is_none() && dice.once_in(2) {
         a.shared_sram = None;
