@@ -204,6 +204,7 @@ impl Memory {
             self.sent += 1;
             self.under_way += 1;
         }
+        Blocked::Not
     }
 
     #[inline]
