@@ -133,7 +133,8 @@ impl Args {
                 None => error,
             };
             let maps = names().collect::<Vec<_>>().join(", ");
-            return Err(error.with_help(format!("it has {maps}; fields will do as well: --map \"{}\"", device.maps[0])));
+            return Err(error
+                .with_help(format!("it has {maps}; fields will do as well: --map \"{}\"", device.maps[0])));
         }
         let map = AddressMap::parse(written, written).map_err(|entry| {
             let fields = Field::ALL.map(Field::name);
@@ -141,7 +142,8 @@ impl Args {
             error.with_help(format!("fields are {}, with a number of bits as in col:2", fields.join(", ")))
         })?;
         map.decoder(&device.organisation).map_err(|error| {
-            let words = CliError::usage(format!("address map '{written}' does not suit {}: {error}", device.name));
+            let words =
+                CliError::usage(format!("address map '{written}' does not suit {}: {error}", device.name));
             words.with_help(format!("each bit is used once, as in \"{}\"", device.maps[0]))
         })?;
         Ok(map)
@@ -206,7 +208,11 @@ impl Args {
 
     /// Under which conditions a plot holds.
     fn note(&self, device: &Device) -> String {
-        let mut note = format!("{}, chunks at random addresses, queue {}", device.standard, self.queue.unwrap_or(device.queue));
+        let mut note = format!(
+            "{}, chunks at random addresses, queue {}",
+            device.standard,
+            self.queue.unwrap_or(device.queue)
+        );
         note += match self.refresh {
             Refresh::None => ", no refresh",
             Refresh::AllBank => ", all-bank refresh",
@@ -220,7 +226,11 @@ impl Args {
         if let Some(window) = self.window {
             note += &format!(", at most {} under way", exact_bytes(Bytes(window)));
         }
-        note + &format!("; {} bursts of {} B a point", thousands(self.bursts), device.organisation.burst_bytes)
+        note + &format!(
+            "; {} bursts of {} B a point",
+            thousands(self.bursts),
+            device.organisation.burst_bytes
+        )
     }
 }
 

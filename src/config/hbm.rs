@@ -56,7 +56,9 @@ impl RawHbm {
             .map_err(|e| (part.at, e.to_string(), "expected a memory preset or a TOML file".to_owned()))?;
         let nearest_whole = (bandwidth.0 + device.peak().0 / 2) / device.peak().0.max(1);
         let count = self.count.get().map_or(nearest_whole.max(1), |c| c.0);
-        let Some(attached) = Attached::new(&part.value, Arc::clone(&device), count as u32) else { return Ok(None) };
+        let Some(attached) = Attached::new(&part.value, Arc::clone(&device), count as u32) else {
+            return Ok(None);
+        };
         let map = match &self.map {
             Field::Absent => attached.map.clone(),
             Field::Wrong(_) => return Ok(None),
@@ -74,7 +76,11 @@ impl RawHbm {
             Field::Wrong(_) => return Ok(None),
             Field::Read(bytes) if !bytes.value.0.is_power_of_two() || bytes.value.0 < burst => {
                 let message = format!("an interleave of {} bytes cannot be", bytes.value.0);
-                return Err((bytes.at, message, format!("expected a power of two, at least a burst of {burst} bytes")));
+                return Err((
+                    bytes.at,
+                    message,
+                    format!("expected a power of two, at least a burst of {burst} bytes"),
+                ));
             }
             Field::Read(bytes) => bytes.value,
         };
@@ -82,7 +88,9 @@ impl RawHbm {
         let refresh = self.refresh.get().is_none_or(|r| r == Refresh::AllBank);
         let attached = Attached { map, interleave, queue, refresh, ..attached };
         // Studied once here, so that nothing can be wrong with it later.
-        attached.service(None, None).map_err(|e| (part.at, e.to_string(), "expected a part that works".to_owned()))?;
+        attached
+            .service(None, None)
+            .map_err(|e| (part.at, e.to_string(), "expected a part that works".to_owned()))?;
         Ok(Some(attached))
     }
 

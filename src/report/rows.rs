@@ -156,8 +156,17 @@ fn cells(row: &mut Row<'_>, [has_context, has_batch]: [bool; 2], point: &Point) 
         r.counts([softmax, rotary, other].map(|ops| ops.0));
     });
     row.maybe(*cycles_by_cause, 9, |r, c| {
-        let CyclesByCause { compute, vector, bandwidth, latency, sram, exchange, overhead, refresh, row_miss } =
-            c;
+        let CyclesByCause {
+            compute,
+            vector,
+            bandwidth,
+            latency,
+            sram,
+            exchange,
+            overhead,
+            refresh,
+            row_miss,
+        } = c;
         let all = [compute, vector, bandwidth, latency, sram, exchange, overhead, refresh, row_miss];
         r.counts(all.map(|c| c.0));
     });

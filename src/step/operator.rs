@@ -104,7 +104,14 @@ impl OperatorTimer {
     /// The same, with products that other timers on the same machine have timed.
     #[must_use]
     pub fn sharing(machine: Machine, forced: Option<String>, products: ProductCache) -> Self {
-        Self { machine, plans: PlanCache::default(), products, attention: FxHashMap::default(), forced, paged: Vec::new() }
+        Self {
+            machine,
+            plans: PlanCache::default(),
+            products,
+            attention: FxHashMap::default(),
+            forced,
+            paged: Vec::new(),
+        }
     }
 
     /// A timer of the same machine with `bytes` of its on-chip memory held by something else.

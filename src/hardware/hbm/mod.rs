@@ -6,10 +6,10 @@ pub mod device;
 pub mod organisation;
 pub mod pattern;
 pub mod requester;
-pub mod timing;
-mod waiting;
 pub mod service;
 pub mod study;
+pub mod timing;
+mod waiting;
 
 use crate::units::{Bandwidth, Bytes, Picos};
 use service::{Attached, Service};

@@ -68,7 +68,12 @@ pub(super) fn ideal() -> Accelerator {
             cluster: None,
         },
         shared_sram: None,
-        hbm: Some(Hbm { bandwidth: Bandwidth(1_000_000_000_000), capacity: None, latency: Picos(0), parts: None }),
+        hbm: Some(Hbm {
+            bandwidth: Bandwidth(1_000_000_000_000),
+            capacity: None,
+            latency: Picos(0),
+            parts: None,
+        }),
         overheads: Overheads::default(),
         energy: EnergyTable::default(),
         free_activations: true,
