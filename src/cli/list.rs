@@ -120,13 +120,11 @@ fn models() -> Result<(), CliError> {
 }
 
 fn memory() -> Result<(), CliError> {
-    let header =
-        ["name", "standard", "channels", "banks", "row", "burst", "clock", "peak", "refresh", "maps"];
+    let header = ["name", "standard", "channels", "banks", "row", "burst", "clock", "peak", "refresh"];
     let mut table = TableWriter::new(&header, 2, width());
     for name in preset_names(PresetKind::Memory) {
         let part = load_memory(name)?;
         let (o, t) = (&part.organisation, &part.timing);
-        let maps: Vec<&str> = part.maps.iter().map(|map| map.name.as_str()).collect();
         table.row([
             part.name.clone(),
             part.standard.clone(),
@@ -137,15 +135,14 @@ fn memory() -> Result<(), CliError> {
             format!("{} ps", t.tck.0),
             si(part.peak().0 as f64, "B/s"),
             format!("{} %", significant(100.0 * f64::from(t.trfc) / f64::from(t.trefi), 2)),
-            maps.join(", "),
         ]);
     }
     print(|out| {
         table.write(out)?;
         writeln!(
             out,
-            "channels: of one part, times pseudo-channels; banks and row: of a pseudo-channel; refresh: share of the time that it takes. \
-             Sources: slimsim show memory NAME"
+            "channels: of one part, times pseudo-channels; banks and row: of a pseudo-channel; refresh: share of the time that it takes.\n\
+             Sources and address maps: slimsim show memory NAME"
         )
     })
 }

@@ -5,6 +5,7 @@
 
 mod compare;
 mod crossover;
+mod dram;
 mod error;
 mod list;
 mod operators;
@@ -53,6 +54,7 @@ enum Command {
     Check(pin::CheckArgs),
     Paper(paper::Args),
     Schema(schema::Args),
+    Dram(dram::Args),
 }
 
 impl Command {
@@ -71,6 +73,7 @@ impl Command {
             Self::Check(args) => args.execute(),
             Self::Paper(args) => args.execute(),
             Self::Schema(args) => args.execute(),
+            Self::Dram(args) => args.execute(),
         }
     }
 }

@@ -22,14 +22,15 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn execute(self) -> Result<(), CliError> {
+        // Overrides are keys of accelerators and models.
+        if self.kind == PresetKind::Memory && !self.set.is_empty() {
+            return Err(CliError::usage("a memory part takes no --set")
+                .with_help("write 'slimsim show memory NAME' to a file, change it, and use its path"));
+        }
         let overrides = Overrides::parse(&self.set)?;
         let text = match self.kind {
             PresetKind::Accelerator => show_accelerator(&self.name, &overrides)?,
             PresetKind::Model => show_model(&self.name, &overrides)?,
-            PresetKind::Memory if !overrides.is_empty() => {
-                return Err(CliError::usage("a memory part takes no --set")
-                    .with_help("write 'slimsim show memory NAME' to a file, change it, and use its path"));
-            }
             PresetKind::Memory => show_memory(&self.name)?,
         };
         print(|out| out.write_all(text.as_bytes()))

@@ -7,6 +7,7 @@
 mod compare;
 mod crossover;
 mod csv;
+mod dram;
 mod files;
 mod json;
 mod numbers;
@@ -20,6 +21,7 @@ mod table;
 pub use compare::{rival_columns, write_rival_rows, write_rivals};
 pub use crossover::{answer_columns, write_brief};
 pub use csv::{CsvExporter, CsvWriter, flatten, point_columns, replay_columns};
+pub use dram::DramDocument;
 pub use files::{ReportError, write_atomically};
 pub use json::{JsonExporter, write_json};
 pub use numbers::{bytes, context, duration, si, significant, thousands};

@@ -7,6 +7,7 @@ mod bad_input;
 mod closed_forms;
 mod compare;
 mod conditions;
+mod dram;
 mod plots;
 mod replay;
 mod results;

@@ -9,10 +9,11 @@ use std::path::Path;
 const CARGO: [&str; 4] =
     ["cargo build --release", "cargo test --locked", "cargo install --path . --locked", "cargo bench"];
 
-/// Committed pictures, and the files that commands of the README make them in.
-const PICTURES: [[&str; 2]; 2] = [
-    ["docs/images/h100.{}", "reports/h100/speedup.{}"],
-    ["docs/images/machines.{}", "reports/machines/plots/01-speedup.{}"],
+/// Committed pictures, and the files that commands of a page make them in.
+const PICTURES: [[&str; 3]; 3] = [
+    ["README.md", "docs/images/h100.{}", "reports/h100/speedup.{}"],
+    ["docs/memory.md", "docs/images/hbm3.{}", "hbm3.{}"],
+    ["README.md", "docs/images/machines.{}", "reports/machines/plots/01-speedup.{}"],
 ];
 
 /// A command and what is shown of its output.
@@ -131,13 +132,11 @@ fn every_command_does_what_the_pages_show() {
                 writeln!(stale, "{}\n  shown: {is}\n  now:   {should}", page.display()).unwrap();
             }
         }
-        if page.ends_with("README.md") {
-            for [committed, made] in PICTURES {
-                for extension in ["svg", "png"] {
-                    let [committed, made] = [committed, made].map(|p| p.replace("{}", extension));
-                    if comparable(Path::new(&made)) {
-                        hold(&root().join(committed), &std::fs::read(place.path().join(made)).unwrap());
-                    }
+        for [_, committed, made] in PICTURES.into_iter().filter(|[of, ..]| page.ends_with(of)) {
+            for extension in ["svg", "png"] {
+                let [committed, made] = [committed, made].map(|p| p.replace("{}", extension));
+                if comparable(Path::new(&made)) {
+                    hold(&root().join(committed), &std::fs::read(place.path().join(made)).unwrap());
                 }
             }
         }

@@ -7,6 +7,11 @@ use std::fmt::Write as _;
 /// What a value looks like, in words.
 fn shape(schema: &Value) -> String {
     if let Some(options) = schema["enum"].as_array() {
+        if let (Some(first), Some(last)) =
+            (options[0].as_u64(), options.last().and_then(serde_json::Value::as_u64))
+        {
+            return format!("power of two, {first} to {last}");
+        }
         let options: Vec<String> = options.iter().map(|o| format!("`{}`", o.as_str().unwrap())).collect();
         return options.join(", ");
     }
@@ -90,7 +95,7 @@ fn the_page_of_keys_lists_every_key_of_every_schema() {
     let page = root().join("docs/config.md");
     let text = std::fs::read_to_string(&page).unwrap();
     let mut new = text.clone();
-    for kind in ["accelerator", "model", "experiment", "sweep", "pins"] {
+    for kind in ["accelerator", "model", "memory", "experiment", "sweep", "pins"] {
         let file = root().join(format!("configs/schema/{kind}.schema.json"));
         let schema: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         let mut table = String::from("| key | required | value | |\n|---|---|---|---|\n");

@@ -193,6 +193,8 @@ impl Study {
         let ticks_a_burst = sample.ticks as f64 / served as f64;
         let all = |count: u64| (u128::from(count) * u128::from(self.bursts) / u128::from(served)) as u64;
         let ticks = ticks_a_burst * self.bursts as f64;
+        let picos =
+            |ticks: f64| Picos((ticks * device.timing.tck.0 as f64 / d.per_cycle() as f64).round() as u64);
         Outcome {
             bursts: self.bursts,
             simulated,
@@ -200,11 +202,8 @@ impl Study {
             activates: all(sample.counts.activates),
             row_hit_rate: sample.counts.row_hits as f64 / served as f64,
             refreshes: all(sample.counts.refreshes),
-            mean_read_latency: Picos(
-                (sample.counts.read_latency as f64 / sample.counts.reads.max(1) as f64 * d.tick).round()
-                    as u64,
-            ),
-            time: Picos((ticks * d.tick).round() as u64),
+            mean_read_latency: picos(sample.counts.read_latency as f64 / sample.counts.reads.max(1) as f64),
+            time: picos(ticks),
         }
     }
 }

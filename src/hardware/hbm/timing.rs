@@ -71,8 +71,6 @@ pub struct CommandBus {
 /// Data sheets measure from the last cycle of one command to the last of the next; here commands are noted at their first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Distances {
-    /// Picoseconds of a tick; half an odd number of them is no integer.
-    pub(super) tick: f64,
     pub(super) half_cycles: bool,
     pub(super) shared_bus: bool,
     pub(super) activate_bus: u64,
@@ -104,6 +102,11 @@ pub(super) struct Distances {
 }
 
 impl Distances {
+    /// Ticks of a clock cycle.
+    pub(super) const fn per_cycle(&self) -> u64 {
+        if self.half_cycles { 2 } else { 1 }
+    }
+
     pub(super) fn new(timing: &Timing, bus: &CommandBus) -> Self {
         let half_cycles = !(bus.activate.is_multiple_of(2) && bus.row.is_multiple_of(2));
         let per_cycle: u64 = if half_cycles { 2 } else { 1 };
@@ -115,7 +118,6 @@ impl Distances {
         };
         let written = timing.tcwl + timing.tbl;
         Self {
-            tick: timing.tck.0 as f64 / per_cycle as f64,
             half_cycles,
             shared_bus: bus.shared,
             activate_bus: act,

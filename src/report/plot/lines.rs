@@ -22,7 +22,7 @@ pub struct LineChart {
     pub x: Vec<(Option<f64>, String)>,
     /// Name of the vertical axis.
     pub y_title: String,
-    /// Unit of the vertical axis, with a prefix where that helps; `×` for ratios, empty for bare numbers.
+    /// Unit of the vertical axis, with a prefix where that helps; `×` for ratios, `%` for shares, empty for bare numbers.
     pub y_unit: String,
     /// A value to compare with, drawn as a line across.
     pub reference: Option<f64>,
@@ -96,7 +96,8 @@ fn y_axis(chart: &LineChart, (low, high): (f64, f64)) -> Axis {
         Scale::linear(low - 0.03 * (high - low), high + 0.03 * (high - low), 7)
     };
     match chart.y_unit.as_str() {
-        unit @ ("×" | "") => {
+        unit @ ("×" | "" | "%") => {
+            let unit = if unit == "%" { " %" } else { unit };
             let labels = linear_labels(&ticks);
             Axis {
                 title,

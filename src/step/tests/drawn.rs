@@ -98,6 +98,7 @@ fn conditions() -> impl Strategy<Value = Conditions> {
                 rotation,
                 qk_norm,
                 sparsity: Sparsity::new(sparsity).expect("a fraction below one"),
+                block_tokens: None,
             },
             query_tokens,
             plan: None,

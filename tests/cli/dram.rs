@@ -1,0 +1,115 @@
+//! `slimsim dram` and the memory parts: fields, consistency, refusals, plots.
+
+use crate::support::{fails, json, slimsim_in, stderr, stdout, text};
+use std::fs;
+
+const ON: &str = "dram --device hbm3-6400";
+
+#[test]
+fn the_document_has_its_fields_and_they_agree() {
+    let found = json(&format!("{ON} --pattern rand4096 --map bg1 --queue 48 --bursts 100000"));
+    assert_eq!(
+        (
+            found["device"].as_str(),
+            found["pattern"].as_str(),
+            found["map"].as_str(),
+            found["refresh"].as_str()
+        ),
+        (Some("hbm3-6400"), Some("rand4096"), Some("bg1"), Some("all-bank"))
+    );
+    let number = |key: &str| found[key].as_f64().unwrap_or_else(|| panic!("{key} in {found}"));
+    assert_eq!((number("queue"), number("bursts")), (48.0, 100_000.0));
+    // A channel of 64 bits at 6,400 Mb/s.
+    assert!((number("bandwidth") / (51.2e9 * number("efficiency")) - 1.0).abs() < 1e-6);
+    assert!((number("bursts") * 32.0 / number("seconds") / number("bandwidth") - 1.0).abs() < 1e-6);
+    assert!((1.0 - number("activates") / number("bursts") - number("row_hit_rate")).abs() < 1e-3);
+    // Both pseudo-channels are refreshed every 3.9 µs.
+    assert!((number("refreshes") - 2.0 * number("seconds") / 3.9e-6).abs() <= 4.0, "{found}");
+    assert!(number("mean_read_latency_seconds") > 22.0 * 625e-12);
+    assert!(number("simulated_bursts") < number("bursts"));
+    let whole = json(&format!("{ON} --pattern rand4096 --map bg1 --queue 48 --bursts 100000 --whole"));
+    assert_eq!(whole["simulated_bursts"], whole["bursts"]);
+    let table = text(&format!("{ON} --channels 8 --hash xor --window 65536"));
+    for word in ["efficiency", "row hits", "interleave", "256 B", "xor", "64 KiB"] {
+        assert!(table.contains(word), "{word} in\n{table}");
+    }
+}
+
+#[test]
+fn a_map_in_words_is_the_map_of_that_name() {
+    let named = json(&format!("{ON} --map pcrow"));
+    let folder = std::path::Path::new(".");
+    let words = ["dram", "--device", "hbm3-6400", "--map", "bg col ba sid pc row", "--format", "json"];
+    let output = slimsim_in(folder, &words);
+    let written: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(named["efficiency"], written["efficiency"]);
+}
+
+#[test]
+fn what_does_not_suit_the_part_is_refused() {
+    fails("dram", 2, &["--device"]);
+    fails("dram --device hbm3-640", 2, &["unknown memory part 'hbm3-640'", "did you mean 'hbm3-6400'?"]);
+    fails("dram --device no/such.toml", 2, &["cannot read no/such.toml: no such file"]);
+    fails(
+        &format!("{ON} --map strem"),
+        2,
+        &["no address map 'strem'", "did you mean 'stream'?", "robaracoch"],
+    );
+    fails(&format!("{ON} --map pc:1"), 2, &["misses 1 of the 1 bits of sid", "each bit is used once"]);
+    fails(&format!("{ON} --map bank:2"), 2, &["unknown entry 'bank:2'", "pc, sid, bg, ba, row, col"]);
+    fails(&format!("{ON} --window 31"), 2, &["a window of 31 bytes is less than one burst, 32 bytes"]);
+    fails("dram --device ddr5-6400 --window 63", 2, &["less than one burst, 64 bytes"]);
+    fails(&format!("{ON} --window 0"), 2, &["--window", "at least 1 byte"]);
+    fails(&format!("{ON} --queue 0"), 2, &["--queue"]);
+    fails(&format!("{ON} --bursts 0"), 2, &["--bursts"]);
+    fails(&format!("{ON} --channels 0"), 2, &["--channels"]);
+    fails(&format!("{ON} --channels 6"), 2, &["the number of channels must be a power of two, not 6"]);
+    fails(&format!("{ON} --interleave 16"), 2, &["an interleave of 16 bytes is less than a burst"]);
+    fails(&format!("{ON} --interleave 4KB"), 2, &["--interleave", "unknown unit"]);
+    fails(&format!("{ON} --format csv"), 2, &["expected table or json"]);
+    for (pattern, why) in [
+        ("rnad64", "is no access pattern"),
+        ("rand", "is no access pattern"),
+        ("rand0", "not a positive multiple of the burst"),
+        ("rand48", "not a positive multiple of the burst"),
+        ("stride64", "is no access pattern"),
+        ("multi0x64", "at least one stream"),
+        ("seqw100x64", "outside 1 to 99 %"),
+        ("rand18446744073709551616", "is no access pattern"),
+    ] {
+        fails(&format!("{ON} --pattern {pattern}"), 2, &[why]);
+    }
+    fails("show memory hbm3-6400 --set queue=3", 2, &["a memory part takes no --set"]);
+    fails(&format!("{ON} --plot x.gif"), 2, &[".svg or .png"]);
+}
+
+#[test]
+fn a_part_that_is_shown_is_the_same_as_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = text("show memory hbm2-2000");
+    fs::write(folder.path().join("mine.toml"), &shown).unwrap();
+    let arguments = ["dram", "--device", "mine.toml", "--format", "json"];
+    let output = slimsim_in(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stdout(&output), text("dram --device hbm2-2000 --format json"));
+}
+
+#[test]
+fn a_plot_has_a_line_a_map() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["plot.svg", "plot.png"] {
+        let arguments = ["dram", "--device", "hbm2-2000", "--bursts", "2000", "--plot", name];
+        let output = slimsim_in(folder.path(), &arguments);
+        assert_eq!(
+            (output.status.code(), stdout(&output)),
+            (Some(0), format!("{name}\n")),
+            "{}",
+            stderr(&output)
+        );
+    }
+    let svg = fs::read_to_string(folder.path().join("plot.svg")).unwrap();
+    for word in ["stream", "robaracoch", "mop4", "bg1", "pcrow", "64 KiB", "hbm2-2000"] {
+        assert!(svg.contains(word), "{word}");
+    }
+    assert!(fs::read(folder.path().join("plot.png")).unwrap().starts_with(b"\x89PNG"));
+}
