@@ -329,7 +329,7 @@ fn single_limits_are_exact() {
     assert!(found <= bound && found >= 0.95 * bound, "{found} and {bound}");
     // On HBM2 the row bus is shared by both pseudo-channels: ACT and PRE take three cycles a burst, which lasts one.
     let found = of(&hbm2, "rand32", "stream", 128);
-    assert!(found <= 1.0 / 3.0 && found >= 0.95 / 3.0, "{found}");
+    assert!((0.95 / 3.0..=1.0 / 3.0).contains(&found), "{found}");
 }
 
 /// A sample stands for the whole.

@@ -77,7 +77,7 @@ fn misspelt_names_have_a_suggestion() {
         &["'bandwith'", "did you mean 'bandwidth'?"],
     );
     fails("show accelerator h100", 2, &["unknown accelerator 'h100'", "h100-sxm"]);
-    fails("show kernel x", 2, &["expected accelerator or model"]);
+    fails("show kernel x", 2, &["expected accelerator, model or memory"]);
     fails("schema trace", 2, &["accelerator, model, experiment, sweep"]);
     fails("list schemas", 2, &["schemes"]);
 }
