@@ -78,7 +78,7 @@ fn misspelt_names_have_a_suggestion() {
     );
     fails("show accelerator h100", 2, &["unknown accelerator 'h100'", "h100-sxm"]);
     fails("show kernel x", 2, &["expected accelerator, model or memory"]);
-    fails("schema trace", 2, &["accelerator, model, experiment, sweep"]);
+    fails("schema trace", 2, &["accelerator, model, memory, experiment, sweep"]);
     fails("list schemas", 2, &["schemes"]);
 }
 
