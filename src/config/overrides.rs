@@ -372,7 +372,8 @@ mod tests {
                 .unwrap_err();
         let places: Vec<_> = error.messages().map(|m| m.split(": ").nth(1).unwrap().to_owned()).collect();
         let expected = [
-            "unknown key 'bandwith' in [hbm] (expected one of bandwidth, capacity, latency, model)",
+            "unknown key 'bandwith' in [hbm] (expected one of bandwidth, capacity, latency, part, count, model, map, interleave, \
+             queue, refresh)",
             "unknown key 'modle' (expected one of name, clock, source, note, free_activations, cores, shared_sram, hbm, \
              overheads, energy, model, cache)",
             "'cores' is a whole number (expected a table [cores])",

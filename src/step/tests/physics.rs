@@ -17,7 +17,9 @@ use crate::units::{Bytes, Dtype, Picos};
 use crate::workload::{self, Batch, Work};
 
 fn preset(name: &str) -> Accelerator {
-    load_accelerator(name, &Overrides::default()).expect("presets load")
+    // Of a flat memory: what is looked at here lies on the chip.
+    let flat = Overrides::parse(&["hbm.model=flat"]).expect("an override");
+    load_accelerator(name, &flat).expect("presets load")
 }
 
 /// The attention shape of 32 heads of 128 under a scheme.

@@ -224,7 +224,8 @@ pub(super) fn conditions(dice: &mut Dice) -> Conditions {
             rotation: dice.pick(&[Rotation::OnRead, Rotation::OnRead, Rotation::Kept]),
             qk_norm: dice.pick(&[QkNorm::OnRead, QkNorm::Scale]),
             sparsity: Sparsity::new(sparsity).expect("a fraction"),
-            block_tokens: std::num::NonZeroU64::new(dice.pick(&[0, 0, 1, 16, 300])),
+            // Blocks matter to memories made of parts alone, where more is not always faster.
+            block_tokens: None,
         },
         query_tokens: if dice.once_in(4) { dice.log(1, 200) } else { 1 },
         ..Conditions::default()
