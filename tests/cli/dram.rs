@@ -113,3 +113,57 @@ fn a_plot_has_a_line_a_map() {
     }
     assert!(fs::read(folder.path().join("plot.png")).unwrap().starts_with(b"\x89PNG"));
 }
+
+/// A requester with one burst under way, whose queue is empty when a refresh comes, goes on after it.
+#[test]
+fn one_burst_under_way_is_little_s_law() {
+    let found = json(&format!("{ON} --window 32 --bursts 200000"));
+    let (bandwidth, latency) = (
+        found["bandwidth"].as_f64().expect("a number"),
+        found["mean_read_latency_seconds"].as_f64().expect("one"),
+    );
+    let most = 32.0 / latency;
+    assert!(bandwidth <= most * 1.001 && bandwidth > most * 0.8, "{bandwidth} of {most}");
+}
+
+/// Blocks of a paged cache cost a machine of parts time, a flat one none, and all causes still sum to the cycles.
+#[test]
+fn blocks_of_a_paged_cache_cost_a_machine_of_parts() {
+    let step = |set: &str| {
+        let found = json(&format!("run -a h100-sxm -m codellama-7b -n 16384 -b 4 -s kv-cache,slim-k {set}"));
+        let points = found["points"].as_array().expect("points").clone();
+        points
+            .iter()
+            .map(|p| {
+                let causes = p["cycles_by_cause"].as_object().expect("causes");
+                let sum: u64 = causes.values().map(|c| c.as_u64().expect("cycles")).sum();
+                assert_eq!(Some(sum), p["cycles"].as_u64());
+                let of = |cause: &str| causes[cause].as_u64().expect("cycles");
+                (sum, of("refresh"), of("row_miss"))
+            })
+            .collect::<Vec<_>>()
+    };
+    let flat = step("--set hbm.model=flat");
+    assert_eq!(flat, step("--set hbm.model=flat --set cache.block_tokens=1"));
+    assert!(flat.iter().all(|&(_, refresh, row_miss)| refresh == 0 && row_miss == 0));
+    let (contiguous, blocks) = (step(""), step("--set cache.block_tokens=1"));
+    for ((c, b), f) in contiguous.iter().zip(&blocks).zip(&flat) {
+        assert!(f.0 < c.0 && c.0 < b.0 && c.2 < b.2 && c.1 > 0, "{f:?} {c:?} {b:?}");
+    }
+}
+
+/// What accelerator presets say of their parts agrees with their vendors' bandwidth to a hundredth.
+#[test]
+fn presets_name_parts_that_reach_their_bandwidth() {
+    let mut seen = 0;
+    for name in slimsim::config::preset_names(slimsim::config::PresetKind::Accelerator) {
+        let overrides = slimsim::config::Overrides::default();
+        let machine = slimsim::config::load_accelerator(name, &overrides).expect("presets load");
+        let Some(parts) = machine.hbm.as_ref().and_then(|h| h.parts.as_ref()) else { continue };
+        let peak = parts.device.peak().0 as f64 * f64::from(parts.count);
+        let vendor = machine.hbm.as_ref().expect("its parts were seen").bandwidth.0 as f64;
+        assert!((peak / vendor - 1.0).abs() <= 0.01, "{name}: {peak} of {vendor}");
+        seen += 1;
+    }
+    assert!(seen >= 11);
+}

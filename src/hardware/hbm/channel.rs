@@ -244,7 +244,8 @@ impl Channel {
     #[inline]
     fn next_command(&self, now: u64) -> u64 {
         let (mut column, mut either, mut rising) = (NEVER, NEVER, NEVER);
-        let queue = if self.draining { &self.writes } else { &self.reads };
+        // Queues may have changed since it was last decided which is served.
+        let queue = if self.will_drain() { &self.writes } else { &self.reads };
         let refreshing = !self.to_refresh.is_empty();
         let at = |banks: &Banks, bus: u64| if banks.mask == 0 { NEVER } else { banks.next.max(bus) };
         for (p, pc) in self.pcs.iter().enumerate() {
@@ -273,14 +274,19 @@ impl Channel {
         column.min(next(rising, self.row_bus, true)).min(next(either, self.row_bus, false))
     }
 
-    fn set_draining(&mut self) {
+    /// Whether writes are served in the next tick, queues being as they are.
+    const fn will_drain(&self) -> bool {
         let size = self.settings.queue;
         let (reads, writes) = (self.reads.len, self.writes.len);
-        self.draining = if self.draining {
+        if self.draining {
             writes * 10 >= size * DRAIN_TO || reads == 0
         } else {
             writes * 10 > size * DRAIN_FROM || reads == 0
-        };
+        }
+    }
+
+    const fn set_draining(&mut self) {
+        self.draining = self.will_drain();
     }
 
     const fn pc_and_bit(&self, b: usize) -> (usize, u64) {

@@ -138,9 +138,9 @@ impl Attached {
             let most = self.device.organisation.bursts();
             (run.0 / touched / burst).clamp(1, most) * burst
         });
-        let window = in_flight.map(|bytes| (bytes.0 / self.channels().max(1) / burst).max(1) * burst);
         // A window far beyond the queue limits nothing.
-        let window = window.filter(|&w| w < 16 * u64::from(self.queue) * burst);
+        let bursts = in_flight.map(|bytes| (bytes.0 / self.channels().max(1) / burst).max(1));
+        let window = bursts.filter(|&w| w < 8 * u64::from(self.queue)).map(|w| on_grid(w) * burst);
         Stream {
             chunk: chunk.filter(|&c| c < SEQUENTIAL).and_then(NonZeroU64::new),
             window: window.and_then(NonZeroU64::new),
@@ -173,4 +173,10 @@ impl Attached {
         let refresh = parts(1.0 - with / without).min(WHOLE - efficiency);
         Ok(Service { efficiency, row_miss: WHOLE - efficiency - refresh, refresh })
     }
+}
+
+/// `bursts`, rounded down to four values an octave: machines of a sweep that differ a little in what is under way share a study.
+const fn on_grid(bursts: u64) -> u64 {
+    let octave = bursts.ilog2();
+    if octave < 2 { bursts } else { bursts >> (octave - 2) << (octave - 2) }
 }
