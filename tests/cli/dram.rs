@@ -126,6 +126,17 @@ fn one_burst_under_way_is_little_s_law() {
     assert!(bandwidth <= most * 1.001 && bandwidth > most * 0.8, "{bandwidth} of {most}");
 }
 
+/// A queue of one entry looks no further than the burst that it serves: the deeper, the better.
+#[test]
+fn shallow_queues_work_and_lose() {
+    let efficiency = |queue: u32| {
+        let found = json(&format!("{ON} --pattern rand256 --queue {queue} --bursts 20000"));
+        found["efficiency"].as_f64().expect("a number")
+    };
+    let found = [1, 2, 3, 4, 8].map(efficiency);
+    assert!(found[0] > 0.0 && found.is_sorted(), "{found:?}");
+}
+
 /// Blocks of a paged cache cost a machine of parts time, a flat one none, and all causes still sum to the cycles.
 #[test]
 fn blocks_of_a_paged_cache_cost_a_machine_of_parts() {

@@ -69,13 +69,11 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn new(banks: usize, pcs: usize, size: usize) -> Self {
-        let room = (4 * size / banks).clamp(4, size);
-        let bank = OfBank { requests: VecDeque::with_capacity(room), hit: NEVER, miss: NEVER };
+        // As many as a bank is likely to hold.
+        let room = (4 * size / banks).max(4).min(size);
+        let nothing = |_| OfBank { requests: VecDeque::with_capacity(room), hit: NEVER, miss: NEVER };
         Self {
-            // Cloning a deque does not keep its room.
-            banks: (0..banks)
-                .map(|_| OfBank { requests: VecDeque::with_capacity(room), ..bank.clone() })
-                .collect(),
+            banks: (0..banks).map(nothing).collect(),
             len: 0,
             hits: vec![Banks::NONE; pcs],
             closed: vec![Banks::NONE; pcs],
