@@ -319,17 +319,13 @@ impl Channel {
             if banks.mask == 0 || banks.next > now {
                 continue;
             }
-            let mut next = NEVER;
-            for b in banks.iter().map(|i| i | p << self.pc_shift) {
-                let r = &self.opened_for[b];
-                let pc = if r.write { self.pcs[p].write } else { self.pcs[p].read };
-                let ready = self.column_ready(b, r.write);
-                next = next.min(ready);
-                if ready.max(pc) <= now && due.is_none_or(|(oldest, _)| r.order < oldest) {
-                    due = Some((r.order, b));
-                }
-            }
-            self.active[p].next = next;
+            let ready = |b: usize| {
+                let write = self.opened_for[b].write;
+                let pc = if write { self.pcs[p].write } else { self.pcs[p].read };
+                self.column_ready(b, write).max(pc)
+            };
+            let all = banks.iter().map(|i| i | p << self.pc_shift);
+            self.active[p].next = oldest_ready(all, now, ready, |b| self.opened_for[b].order, &mut due);
         }
         if let Some((_, b)) = due {
             let (p, bit) = self.pc_and_bit(b);
@@ -352,15 +348,9 @@ impl Channel {
             if banks.mask == 0 || banks.next.max(pc) > now {
                 continue;
             }
-            let mut next = NEVER;
-            for b in banks.iter().map(|i| i | p << self.pc_shift) {
-                let ready = self.column_ready(b, write);
-                next = next.min(ready);
-                let order = queue.oldest_hit(b);
-                if ready <= now && due.is_none_or(|(oldest, _)| order < oldest) {
-                    due = Some((order, b));
-                }
-            }
+            let all = banks.iter().map(|i| i | p << self.pc_shift);
+            let ready = |b| self.column_ready(b, write);
+            let next = oldest_ready(all, now, ready, |b| queue.oldest_hit(b), &mut due);
             let queue = if write { &mut self.writes } else { &mut self.reads };
             queue.hits[p].next = next;
         }
@@ -425,29 +415,17 @@ impl Channel {
             let queue = if self.draining { &self.writes } else { &self.reads };
             let (closed, conflicts) = (queue.closed[p], queue.conflicts[p]);
             if rising && closed.mask != 0 && closed.next.max(self.pcs[p].act) <= now {
-                let mut next = NEVER;
-                for b in closed.iter().map(|i| i | p << self.pc_shift) {
-                    let ready = self.banks[b].act.max(self.groups[b >> self.group_shift].act);
-                    next = next.min(ready);
-                    let order = queue.oldest_miss(b);
-                    if ready <= now && due.is_none_or(|(oldest, _)| order < oldest) {
-                        due = Some((order, b));
-                    }
-                }
+                let all = closed.iter().map(|i| i | p << self.pc_shift);
+                let ready = |b: usize| self.banks[b].act.max(self.groups[b >> self.group_shift].act);
+                let next = oldest_ready(all, now, ready, |b| queue.oldest_miss(b), &mut due);
                 let queue = if self.draining { &mut self.writes } else { &mut self.reads };
                 queue.closed[p].next = next;
             }
             if conflicts.mask != 0 && conflicts.next.max(self.pcs[p].pre) <= now {
                 let queue = if self.draining { &self.writes } else { &self.reads };
-                let mut next = NEVER;
-                for b in conflicts.iter().map(|i| i | p << self.pc_shift) {
-                    let ready = self.banks[b].pre;
-                    next = next.min(ready);
-                    let order = queue.oldest_miss(b);
-                    if ready <= now && due.is_none_or(|(oldest, _)| order < oldest) {
-                        due = Some((order, b));
-                    }
-                }
+                let all = conflicts.iter().map(|i| i | p << self.pc_shift);
+                let ready = |b: usize| self.banks[b].pre;
+                let next = oldest_ready(all, now, ready, |b| queue.oldest_miss(b), &mut due);
                 let queue = if self.draining { &mut self.writes } else { &mut self.reads };
                 queue.conflicts[p].next = next;
             }
@@ -559,6 +537,27 @@ impl Channel {
             self.column_bus = self.column_bus.max(self.row_bus);
         }
     }
+}
+
+/// First come, first served among the banks whose command is ready: puts the oldest of them, if older, in `due` as (order, bank).
+/// Returns when the first of all `banks` is ready.
+#[inline]
+fn oldest_ready(
+    banks: impl Iterator<Item = usize>,
+    now: u64,
+    ready: impl Fn(usize) -> u64,
+    order: impl Fn(usize) -> u64,
+    due: &mut Option<(u64, usize)>,
+) -> u64 {
+    let mut first = NEVER;
+    for b in banks {
+        let at = ready(b);
+        first = first.min(at);
+        if at <= now && due.is_none_or(|(oldest, _)| order(b) < oldest) {
+            *due = Some((order(b), b));
+        }
+    }
+    first
 }
 
 impl std::ops::Add for Counts {

@@ -90,7 +90,7 @@ impl Memory {
         let burst = u64::from(organisation.burst_bytes);
         let channel = Channel::new(organisation, distances, traffic.settings);
         Self {
-            wakes: channel_wakes(&channel, count),
+            wakes: vec![channel.wake(); count],
             channels: vec![channel; count],
             shift: (traffic.interleave.granularity / burst).max(1).ilog2(),
             mask: decoder.bursts() * count as u64 - 1,
@@ -231,10 +231,6 @@ impl Memory {
     pub(super) fn counts(&self) -> Counts {
         self.channels.iter().fold(Counts::default(), |sum, c| sum + c.counts)
     }
-}
-
-fn channel_wakes(channel: &Channel, count: usize) -> Vec<u64> {
-    vec![channel.wake(); count]
 }
 
 /// Why a requester sent less than it could.
