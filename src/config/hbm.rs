@@ -4,12 +4,11 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use super::diagnostic::{ConfigError, Diagnostic, nearest};
+use super::diagnostic::{ConfigError, Diagnostic};
 use super::memory::load_memory;
-use super::presets::{PresetKind, preset_names};
+use super::presets::{self, PresetKind};
 use super::raw::{HbmModel, RawHbm, Refresh};
 use super::reader::{Field, Reader};
-use super::source::Origin;
 use crate::hardware::hbm::Hbm;
 use crate::hardware::hbm::device::Device;
 use crate::hardware::hbm::service::Attached;
@@ -24,7 +23,7 @@ fn device(name_or_path: &str) -> Result<Arc<Device>, ConfigError> {
         return Ok(Arc::clone(known));
     }
     let device = Arc::new(load_memory(name_or_path)?);
-    if preset_names(PresetKind::Memory).any(|name| name == name_or_path) {
+    if presets::preset_text(PresetKind::Memory, name_or_path).is_some() {
         parts.insert(name_or_path.to_owned(), Arc::clone(&device));
     }
     Ok(device)
@@ -50,10 +49,20 @@ impl RawHbm {
     }
 
     /// The parts under the settings given; `None` where a key is wrong in itself, which the reader has reported.
-    fn attach(&self, bandwidth: Bandwidth) -> Result<Option<Attached>, (Origin, String, String)> {
+    fn attach(&self, bandwidth: Bandwidth) -> Result<Option<Attached>, Diagnostic> {
         let Field::Read(part) = &self.part else { return Ok(None) };
-        let device = device(&part.value)
-            .map_err(|e| (part.at, e.to_string(), "expected a memory preset or a TOML file".to_owned()))?;
+        let device = device(&part.value).map_err(|error| {
+            let expected = "expected a memory preset or a TOML file";
+            let name = part.value.as_str();
+            if presets::preset_text(PresetKind::Memory, name).is_none() && !presets::is_path(name) {
+                let (message, help) = presets::unknown(PresetKind::Memory, name);
+                return help
+                    .into_iter()
+                    .fold(Diagnostic::new(part.at, message, expected), Diagnostic::with_help);
+            }
+            let wrong: Vec<_> = error.messages().collect();
+            Diagnostic::new(part.at, wrong.join("; "), expected)
+        })?;
         let nearest_whole = (bandwidth.0 + device.peak().0 / 2) / device.peak().0.max(1);
         let count = self.count.get().map_or(nearest_whole.max(1), |c| c.0);
         let Some(attached) = Attached::new(&part.value, Arc::clone(&device), count as u32) else {
@@ -64,10 +73,9 @@ impl RawHbm {
             Field::Wrong(_) => return Ok(None),
             Field::Read(name) => device.map(&name.value).cloned().ok_or_else(|| {
                 let names: Vec<_> = device.maps.iter().map(|m| m.name.as_str()).collect();
-                let near = nearest(&name.value, names.iter().copied());
-                let help = near.map_or_else(String::new, |n| format!("; did you mean '{n}'?"));
                 let message = format!("{} has no address map '{}'", device.name, name.value);
-                (name.at, message, format!("expected one of {}{help}", names.join(", ")))
+                Diagnostic::new(name.at, message, format!("expected one of {}", names.join(", ")))
+                    .suggesting(&name.value, names)
             })?,
         };
         let burst = u64::from(device.organisation.burst_bytes);
@@ -76,11 +84,8 @@ impl RawHbm {
             Field::Wrong(_) => return Ok(None),
             Field::Read(bytes) if !bytes.value.0.is_power_of_two() || bytes.value.0 < burst => {
                 let message = format!("an interleave of {} bytes cannot be", bytes.value.0);
-                return Err((
-                    bytes.at,
-                    message,
-                    format!("expected a power of two, at least a burst of {burst} bytes"),
-                ));
+                let expected = format!("expected a power of two, at least a burst of {burst} bytes");
+                return Err(Diagnostic::new(bytes.at, message, expected));
             }
             Field::Read(bytes) => bytes.value,
         };
@@ -90,7 +95,7 @@ impl RawHbm {
         // Studied once here, so that nothing can be wrong with it later.
         attached
             .service(None, None)
-            .map_err(|e| (part.at, e.to_string(), "expected a part that works".to_owned()))?;
+            .map_err(|e| Diagnostic::new(part.at, e.to_string(), "expected a part that works"))?;
         Ok(Some(attached))
     }
 
@@ -119,9 +124,9 @@ impl RawHbm {
         }
         let Some(bandwidth) = self.bandwidth.get() else { return };
         if self.of_parts()
-            && let Err((at, message, expected)) = self.attach(bandwidth)
+            && let Err(wrong) = self.attach(bandwidth)
         {
-            reader.push(Diagnostic::new(at, message, expected));
+            reader.push(wrong);
         }
     }
 }
