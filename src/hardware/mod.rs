@@ -6,6 +6,7 @@
 pub mod energy;
 pub mod hbm;
 pub mod interconnect;
+pub mod kernel;
 pub mod mac_array;
 pub mod sram;
 pub mod vector_unit;

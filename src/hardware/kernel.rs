@@ -1,0 +1,206 @@
+//! Kernel profiles: what belongs to software, not to silicon.
+//!
+//! A profile says how one framework's kernels use one machine: what a launch, a round of work items and a second phase cost, which part
+//! of the data sheet's rates a kernel achieves, and how it cuts a batch into work items. [`crate::mapping::kernel`] lays work out by it and
+//! the ordinary engine times that. Constants are fitted to measurements; the policy is read off a kernel's source or chosen by the fit.
+
+use crate::units::{Dtype, Picos};
+use serde::{Deserialize, Serialize};
+
+/// What a kernel computes.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Decode attention where every query head has keys and values of its own.
+    Mha,
+    /// Decode attention where groups of query heads share keys and values.
+    Gqa,
+    /// Decode attention over one latent row a token that all heads share.
+    Mla,
+    /// Rows of activations times a weight matrix.
+    Gemm,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Mha, Self::Gqa, Self::Mla, Self::Gemm];
+
+    /// Its name in files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mha => "mha",
+            Self::Gqa => "gqa",
+            Self::Mla => "mla",
+            Self::Gemm => "gemm",
+        }
+    }
+}
+
+/// How a kernel cuts work that is too little for all cores: the tokens of a sequence, or the reduction of a product.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitRule {
+    /// Not at all.
+    None,
+    /// Into as many parts as keep the work items of all sequences within one round of the cores.
+    FillDown,
+    /// Into as many as just fill a round, the last ones opening another.
+    FillUp,
+    /// Into parts of equally many blocks: the blocks of all sequences, and a tenth more, shared out evenly over the cores.
+    EvenBlocks,
+}
+
+impl SplitRule {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::None, Self::FillDown, Self::FillUp, Self::EvenBlocks];
+}
+
+/// How a kernel cuts a batch into work items: decisions of its source, not fitted numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Policy {
+    /// How work is split.
+    pub split: SplitRule,
+    /// Tokens in a block, of which a part of a split has at least one; also the tile that a work item streams. Of a product, elements of
+    /// the reduction.
+    pub block: u64,
+    /// Sequences of at most so many tokens are never split.
+    pub unsplit: u64,
+    /// Work items that run on a core at the same time.
+    pub items_per_core: u64,
+    /// Query heads, at most, that one work item serves where all share a row: more walk the same tokens in another one.
+    pub heads: u64,
+}
+
+/// What a fit may set, six of them at most in any one kernel; what is absent is the machine's own.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Constants {
+    /// From the launch to the first load, and from the last result to the end.
+    pub launch: Picos,
+    /// Starting a round of work items.
+    pub work_item: Option<Picos>,
+    /// The second phase that adds up the parts of split sequences.
+    pub combine: Option<Picos>,
+    /// Bytes a second that one work item takes at most.
+    pub item_rate: Option<u64>,
+    /// Achieved part of the outermost memory's bandwidth.
+    pub memory_fraction: Option<f64>,
+    /// Achieved part of the matrix units' peak.
+    pub mac_fraction: Option<f64>,
+    /// Part of the shorter of a tile's load and compute time that is hidden behind the longer.
+    pub overlap: Option<f64>,
+    /// Part of the shared SRAM's capacity up to which bytes that are read again and again stay in it.
+    pub l2_reach: Option<f64>,
+}
+
+impl Constants {
+    /// Most constants that a kernel may have.
+    pub const MOST: usize = 6;
+
+    /// How many are given.
+    #[must_use]
+    pub fn given(&self) -> usize {
+        let given = [
+            self.work_item.is_some(),
+            self.combine.is_some(),
+            self.item_rate.is_some(),
+            self.memory_fraction.is_some(),
+            self.mac_fraction.is_some(),
+            self.overlap.is_some(),
+            self.l2_reach.is_some(),
+        ];
+        1 + given.into_iter().filter(|g| *g).count()
+    }
+}
+
+/// The simplest rival, fitted on the same rows: a launch, and all bytes at a constant part of the memory's bandwidth.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LaunchPlusBytes {
+    /// The launch.
+    pub launch: Picos,
+    /// Part of the memory's bandwidth.
+    pub memory_fraction: f64,
+}
+
+/// How well a kernel's constants meet the measurements that they were fitted to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FitQuality {
+    /// Rows that the fit saw.
+    pub rows: u64,
+    /// Mean relative |error| over these.
+    pub mape: f64,
+    /// Rows that it did not see.
+    pub held_out_rows: u64,
+    /// Mean relative |error| over these.
+    pub held_out_mape: f64,
+    /// Measured over predicted time, 5th percentile, of the rows beyond the shared SRAM.
+    pub low: f64,
+    /// The same, 95th percentile.
+    pub high: f64,
+}
+
+/// One kernel with one type of cache (of weights, for products).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kernel {
+    /// What it computes.
+    pub kind: Kind,
+    /// Type of the kept rows or the weights.
+    pub dtype: Dtype,
+    /// Its name in measurements; `None` stands for all of its kind that have no entry of their own.
+    pub name: Option<String>,
+    /// How it cuts work.
+    pub policy: Policy,
+    /// What was fitted.
+    pub constants: Constants,
+    /// The rival on the same rows.
+    pub rival: Option<LaunchPlusBytes>,
+    /// How well it fits.
+    pub fit: Option<FitQuality>,
+}
+
+/// The kernels of one framework on one machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KernelProfile {
+    /// Preset name or the file's name.
+    pub name: String,
+    /// The accelerator's preset.
+    pub accelerator: String,
+    /// The framework.
+    pub framework: String,
+    /// Where the measurements come from.
+    pub source: String,
+    /// What is uncertain about them, if anything.
+    pub note: Option<String>,
+    /// The kernels.
+    pub kernels: Vec<Kernel>,
+}
+
+impl KernelProfile {
+    /// The kernel for work of `kind` with kept rows of `dtype`: the one of that name, else the one for all others, else the first of its
+    /// kind.
+    #[must_use]
+    pub fn kernel(&self, kind: Kind, dtype: Dtype, name: &str) -> Option<&Kernel> {
+        let same = || self.kernels.iter().filter(|k| k.kind == kind && k.dtype == dtype);
+        same()
+            .find(|k| k.name.as_deref() == Some(name))
+            .or_else(|| same().find(|k| k.name.is_none()))
+            .or_else(|| same().next())
+    }
+}
+
+/// Where bytes lie that a kernel reads again and again.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Residency {
+    /// A benchmark's loop over the same buffers: what fits the shared SRAM is read from there.
+    Hot,
+    /// A decode step, which passes through all other layers in between: everything comes from the outermost memory.
+    #[default]
+    Cold,
+}
