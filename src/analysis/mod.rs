@@ -2,6 +2,7 @@
 //!
 //! Everything here asks [`crate::step`] and computes no time of its own.
 
+pub mod calibration;
 pub mod crossover;
 mod non_default;
 mod order;

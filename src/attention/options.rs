@@ -36,6 +36,9 @@ pub enum QkNorm {
 pub struct Sparsity(u32);
 
 impl Sparsity {
+    /// Every token counts.
+    pub const NONE: Self = Self(0);
+
     /// The whole, in the unit that sparsity is counted in.
     pub const ONE: u64 = 1_000_000_000;
 

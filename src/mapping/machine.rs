@@ -3,6 +3,7 @@
 use super::{Cause, Causes};
 use crate::hardware::Accelerator;
 use crate::hardware::hbm::service::Service;
+use crate::hardware::kernel::Constants;
 use crate::hardware::mac_array::{ArrayWork, Product, Stationary};
 use crate::mapping::program::ArrayStage;
 use crate::units::{Bandwidth, Bytes, Cycles, Dtype, Femtos, Picos, VectorOps};
@@ -28,6 +29,8 @@ pub struct Machine {
     pub(super) core: Option<Bandwidth>,
     /// What one core can receive from its cluster.
     pub(super) cluster: Option<Bandwidth>,
+    /// Part of the array's peak that kernels achieve.
+    mac_fraction: f64,
 }
 
 /// Femtoseconds of a configured overhead.
@@ -49,10 +52,33 @@ impl Machine {
             local: resolve(spec.cores.sram.bandwidth),
             core: spec.cores.load_bandwidth.and_then(resolve),
             cluster: spec.cores.cluster.and_then(|c| resolve(c.bandwidth)),
+            mac_fraction: 1.0,
             spec: spec.clone(),
             reserved: Bytes::ZERO,
         };
         machine.reading(None)
+    }
+
+    /// `spec` as a kernel with `constants` sees it: what it achieves of the data sheet's rates, and its own overheads. The achieved part of
+    /// the bandwidth stands for what a memory part would lose.
+    #[must_use]
+    pub fn under(spec: &Accelerator, constants: &Constants) -> Self {
+        let mut spec = spec.clone();
+        let own = &mut spec.overheads;
+        own.launch = constants.launch;
+        own.work_item = constants.work_item.unwrap_or(own.work_item);
+        own.barrier = constants.combine.unwrap_or(own.barrier);
+        own.overlap = constants.overlap.unwrap_or(own.overlap);
+        if let (Some(hbm), Some(fraction)) = (&mut spec.hbm, constants.memory_fraction) {
+            hbm.parts = None;
+            hbm.bandwidth = Bandwidth((hbm.bandwidth.0 as f64 * fraction).round().max(1.0) as u64);
+        }
+        let machine = Self::new(&spec);
+        Self {
+            core: constants.item_rate.map(|r| Bandwidth(r.max(1))).or(machine.core),
+            mac_fraction: constants.mac_fraction.unwrap_or(1.0),
+            ..machine
+        }
     }
 
     /// The same machine where the outermost memory is read `run` consecutive bytes at a time, from anywhere; `None`: all in turn.
@@ -232,9 +258,12 @@ impl Machine {
     #[must_use]
     pub fn stage(&self, work: &ArrayWork, preload_waits: bool) -> ArrayStage {
         let time = |cycles: Cycles| if cycles.0 == 0 { Femtos::ZERO } else { self.spec.clock.time(cycles) };
+        let achieved = |time: Femtos| {
+            if self.mac_fraction >= 1.0 { time } else { Femtos((time.0 as f64 / self.mac_fraction).ceil() as u64) }
+        };
         ArrayStage {
-            stream: time(work.stream),
-            preload: time(work.preload),
+            stream: achieved(time(work.stream)),
+            preload: achieved(time(work.preload)),
             preload_waits,
             fill: time(work.fill),
         }

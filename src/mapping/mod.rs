@@ -3,6 +3,7 @@
 pub mod attention;
 mod cause;
 mod deal;
+pub mod kernel;
 pub mod machine;
 pub mod pass;
 pub mod product;

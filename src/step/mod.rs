@@ -6,6 +6,7 @@
 mod comparison;
 mod explain;
 mod fastest;
+pub mod kernel;
 mod operator;
 mod passes;
 pub mod point;

@@ -82,6 +82,43 @@ impl Shape {
         }
     }
 
+    /// One new token per sequence over keys and values of `kv_heads` heads of `head_dim` elements, each for `heads` / `kv_heads` query heads.
+    #[must_use]
+    pub const fn of_heads(heads: u64, kv_heads: u64, head_dim: u64, dtype: Dtype) -> Self {
+        let each = Contraction { slices: 1, heads: heads / kv_heads, width: head_dim };
+        Self {
+            groups: kv_heads,
+            scores: each,
+            values: each,
+            before_scores: ReadWork { rotated: 0, ops: 0 },
+            before_values: ReadWork { rotated: 0, ops: 0 },
+            row: dtype.bytes(2 * head_dim),
+            score_row: dtype.bytes(head_dim),
+            value_row: dtype.bytes(head_dim),
+            shared_row: false,
+            queries: 1,
+            most_query_groups: 1,
+            sparsity: Sparsity::NONE,
+            dtype,
+            residence: Residence::Memory,
+        }
+    }
+
+    /// One new token per sequence over latent rows of `latent` + `rope` elements that all `heads` share.
+    #[must_use]
+    pub const fn of_latent_rows(heads: u64, latent: u64, rope: u64, dtype: Dtype) -> Self {
+        Self {
+            groups: 1,
+            scores: Contraction { slices: 1, heads, width: latent + rope },
+            values: Contraction { slices: 1, heads, width: latent },
+            row: dtype.bytes(latent + rope),
+            score_row: dtype.bytes(latent + rope),
+            value_row: dtype.bytes(latent),
+            shared_row: true,
+            ..Self::of_heads(heads, 1, latent, dtype)
+        }
+    }
+
     /// The same attention with the rows of all KV heads in every tile: one stream whose products have a slice per head. Short tiles then
     /// still fill several arrays. `None` where one row serves all heads already.
     #[must_use]
@@ -224,6 +261,14 @@ impl Plan {
             lanes: machine.cores(),
             full: TileCost::default(),
         }
+    }
+
+    /// The same with the orientations that suit `shape` best, and what its tiles then cost.
+    #[must_use]
+    pub fn oriented(mut self, machine: &Machine, shape: &Shape) -> Self {
+        (self.scores_held, self.values_held) = tile::orient(machine, shape, &self);
+        self.full = TileCost::new(machine, shape, &self, self.tile);
+        self
     }
 
     /// Groups that walk the same tokens, of heads and of query rows.
@@ -405,11 +450,7 @@ fn fit(
     let lookaheads = [offered(0, 1), offered(1, 3), offered(MAX_LOOKAHEAD, 8)];
     (_, plan.slots) = lookaheads[0]?;
     plan.lookaheads = lookaheads;
-    let (scores_held, values_held) = tile::orient(machine, shape, &plan);
-    plan.scores_held = scores_held;
-    plan.values_held = values_held;
-    plan.full = TileCost::new(machine, shape, &plan, tile);
-    Some(plan)
+    Some(plan.oriented(machine, shape))
 }
 
 /// Why nothing fits, in words: the smallest needs against what a core has.

@@ -1,0 +1,58 @@
+//! Policies that a fit tries: how public decode kernels cut work.
+
+use crate::hardware::kernel::{Kind, Policy, SplitRule};
+
+/// Policies for kernels of `kind`.
+pub(super) fn of(kind: Kind) -> Vec<Policy> {
+    match kind {
+        Kind::Mha | Kind::Gqa => attention(),
+        Kind::Mla => latent(),
+        Kind::Gemm => product(),
+    }
+}
+
+fn attention() -> Vec<Policy> {
+    let mut policies = Vec::new();
+    let mut push = |split, block, unsplit, items_per_core| {
+        policies.push(Policy { split, block, unsplit, items_per_core, heads: 1 });
+    };
+    for items_per_core in [1, 2] {
+        push(SplitRule::None, 128, 0, items_per_core);
+        for block in [64, 128, 256] {
+            for unsplit in [0, 256, 512] {
+                push(SplitRule::FillDown, block, unsplit, items_per_core);
+                push(SplitRule::FillUp, block, unsplit, items_per_core);
+            }
+        }
+        for block in [64, 112, 128, 176] {
+            for unsplit in [0, 4 * block] {
+                push(SplitRule::EvenBlocks, block, unsplit, items_per_core);
+            }
+        }
+    }
+    policies
+}
+
+fn latent() -> Vec<Policy> {
+    let mut policies = Vec::new();
+    for split in [SplitRule::FillDown, SplitRule::FillUp, SplitRule::EvenBlocks] {
+        for block in [64, 128] {
+            for heads in [16, 64, 128] {
+                policies.push(Policy { split, block, unsplit: 0, items_per_core: 1, heads });
+            }
+        }
+    }
+    policies
+}
+
+fn product() -> Vec<Policy> {
+    let mut policies = Vec::new();
+    for split in [SplitRule::None, SplitRule::FillDown, SplitRule::FillUp] {
+        for block in [64, 128] {
+            for items_per_core in [1, 2] {
+                policies.push(Policy { split, block, unsplit: 0, items_per_core, heads: 1 });
+            }
+        }
+    }
+    policies
+}

@@ -1,0 +1,179 @@
+//! Decode attention under a kernel's policy.
+
+use super::{beyond, rounds};
+use crate::hardware::kernel::Policy;
+use crate::mapping::Causes;
+use crate::mapping::attention::{Candidate, Plan, Residence, Shape, Spent, TileCost, combine};
+use crate::mapping::machine::Machine;
+use crate::mapping::program::{MAX_SLOTS, Program, Tile, Wave};
+use crate::units::{Bytes, Femtos};
+use crate::workload::Batch;
+
+/// Attention of one layer, laid out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    /// The plan: head groups, tile, slots.
+    pub plan: Plan,
+    /// Parts of each sequence (of the longest).
+    pub split: u64,
+    /// What one place for work items runs.
+    pub program: Program,
+    /// What all of them spend.
+    pub spent: Spent,
+    /// Adding up the parts: time, the same by cause, bytes at the memory, bytes at the shared SRAM.
+    pub behind: (Femtos, Causes, Bytes, Bytes),
+}
+
+/// Lays attention over `batch` out by `policy`; of the rows, the part `found` comes from the shared SRAM. `None` where a block of tokens
+/// does not fit a core.
+#[must_use]
+pub fn attention(
+    machine: &Machine,
+    policy: &Policy,
+    shape: &Shape,
+    batch: &Batch,
+    found: f64,
+) -> Option<Layout> {
+    let plan = plan(machine, policy, shape)?;
+    let lanes = plan.lanes;
+    let streams = plan.streams(shape);
+    let split = policy.parts(batch.sequences() * streams, batch.longest(), lanes);
+    let (program, spent) = match batch.runs() {
+        &[(tokens, count)] => uniform(machine, shape, &plan, (tokens, count, split), found),
+        // Unequal sequences go to the least loaded core, longest first, as everywhere.
+        _ => Candidate::new(machine, shape, &plan, split).program(batch),
+    };
+    let behind = combine(machine, shape, batch, split);
+    Some(Layout { plan, split, program, spent, behind })
+}
+
+/// The kernel's only plan.
+fn plan(machine: &Machine, policy: &Policy, shape: &Shape) -> Option<Plan> {
+    let head_groups = if shape.shared_row { shape.heads().div_ceil(policy.heads.max(1)) } else { 1 };
+    let lanes = machine.cores() * policy.items_per_core;
+    let plan = Plan {
+        name: "kernel",
+        head_groups,
+        lanes,
+        slots: slots(machine, policy, shape)?,
+        ..Plan::in_blocks(machine, policy.block, 1, crate::hardware::mac_array::Stationary::Right)
+    };
+    Some(plan.oriented(machine, shape))
+}
+
+/// Blocks in flight; none where not one fits.
+fn slots(machine: &Machine, policy: &Policy, shape: &Shape) -> Option<usize> {
+    let Some(capacity) = machine.spec.cores.sram.capacity else { return Some(MAX_SLOTS) };
+    let block = (shape.row.0 * policy.block).max(1);
+    let fit = usize::try_from(capacity.0 / policy.items_per_core / block).unwrap_or(MAX_SLOTS);
+    (fit > 0).then(|| fit.clamp(2, MAX_SLOTS))
+}
+
+/// Equal sequences: whole rounds, then what is left.
+fn uniform(
+    machine: &Machine,
+    shape: &Shape,
+    plan: &Plan,
+    (tokens, count, split): (u64, u64, u64),
+    found: f64,
+) -> (Program, Spent) {
+    let items = count * plan.streams(shape) * split;
+    // A part is whole blocks where blocks are dealt evenly, else an even share of the tokens.
+    let longest = tokens.div_ceil(split);
+    let cost = Item::new(machine, shape, plan, (tokens, split), found);
+    let mut spent = Spent::default();
+    let mut waves = Vec::with_capacity(2);
+    for (active, repeat) in rounds(items, plan.lanes) {
+        if repeat == 0 {
+            continue;
+        }
+        let mut runs = Vec::with_capacity(2);
+        for (size, tiles) in [(plan.tile, longest / plan.tile), (longest % plan.tile, 1)] {
+            if size == 0 || tiles == 0 {
+                continue;
+            }
+            let block = if size == plan.tile {
+                plan.full
+            } else {
+                TileCost::new(machine, shape, plan, size)
+            };
+            runs.push((cost.tile(&block, size, active), tiles));
+            let all = tiles * active * repeat;
+            spent.local += block.local * all;
+            spent.mac_slots = spent.mac_slots.saturating_add(block.mac_slots.saturating_mul(all));
+        }
+        waves.push(Wave { runs, repeat, start: machine.work_item() });
+    }
+    let walked = u128::from(count) * u128::from(tokens) * u128::from(plan.streams(shape));
+    spent.shared = if machine.has_shared() { shape.row * u64::try_from(walked).unwrap_or(u64::MAX) } else { Bytes::ZERO };
+    let latency =
+        if shape.residence == Residence::Memory { machine.memory_latency() } else { Femtos::ZERO };
+    let lookahead = usize::from(plan.slots >= 3);
+    let program = Program { latency, slots: plan.slots, lookahead, launch: machine.launch(), waves };
+    (program, spent)
+}
+
+/// What one work item moves.
+struct Item<'a> {
+    machine: &'a Machine,
+    shape: &'a Shape,
+    plan: &'a Plan,
+    tokens: u64,
+    split: u64,
+    found: f64,
+    /// Bytes of its query rows and of its results.
+    beside: u64,
+    /// Of these, whether they go through the outermost memory.
+    beside_at_memory: bool,
+}
+
+impl<'a> Item<'a> {
+    fn new(
+        machine: &'a Machine,
+        shape: &'a Shape,
+        plan: &'a Plan,
+        (tokens, split): (u64, u64),
+        found: f64,
+    ) -> Self {
+        let rows = plan.head_groups;
+        let queries = shape.queries * shape.scores.macs().div_ceil(rows) * 2;
+        // Parts leave fp32 sums behind.
+        let results = shape.queries * shape.values.macs().div_ceil(rows) * if split > 1 { 4 } else { 2 };
+        Self { machine, shape, plan, tokens, split, found, beside: queries + results, beside_at_memory: true }
+    }
+
+    /// A block of `size` tokens while `active` work items run side by side.
+    fn tile(&self, block: &TileCost, size: u64, active: u64) -> Tile {
+        let Self { machine, shape, plan, .. } = *self;
+        let longest = self.tokens.div_ceil(self.split);
+        let share = |bytes: u64| u128::from(active) * u128::from(bytes) * u128::from(size);
+        // The parts of a sequence have its tokens between them, however the last one is cut.
+        let rows = share(shape.row.0) * u128::from(self.tokens) / u128::from(self.split * longest);
+        let beside = share(self.beside).div_ceil(u128::from(longest));
+        let walkers = u128::from(plan.walkers());
+        let at_memory = match shape.residence {
+            Residence::Memory if machine.has_shared() => beyond(rows.div_ceil(walkers), self.found),
+            Residence::Memory => beyond(rows, 0.0),
+            Residence::OnChip => Bytes::ZERO,
+        };
+        let whole = |bytes: u128| Bytes(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let at_memory = if self.beside_at_memory { at_memory + beyond(beside, self.found) } else { at_memory };
+        let at_shared = if machine.has_shared() { whole(rows + beside) } else { Bytes::ZERO };
+        let one = Bytes(shape.row.0 * size + (self.beside * size).div_ceil(longest));
+        let mut tile = block.tile;
+        // Work items on one core take turns at its units.
+        let sharing = active.div_ceil(machine.cores());
+        if sharing > 1 {
+            for stage in [&mut tile.scores, &mut tile.values] {
+                stage.stream = stage.stream * sharing;
+                stage.preload = stage.preload * sharing;
+            }
+            tile.rotate = tile.rotate * sharing;
+            tile.softmax = tile.softmax * sharing;
+            tile.sram = tile.sram * sharing;
+        }
+        (tile.load, tile.load_cause) = machine.load(at_memory, at_shared, one);
+        machine.expose(&mut tile);
+        tile
+    }
+}

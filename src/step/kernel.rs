@@ -1,0 +1,80 @@
+//! Times single kernels under a profile: the same tile programs and engine as a step, laid out as the kernel lays them out.
+
+use crate::engine::{self, Timeline};
+use crate::hardware::Accelerator;
+use crate::hardware::kernel::{Constants, Policy, Residency};
+use crate::mapping::attention::Shape as AttentionShape;
+use crate::mapping::kernel::{self, Layout, found_on_chip};
+use crate::mapping::machine::Machine;
+use crate::mapping::product::Shape as ProductShape;
+use crate::units::{Bytes, Femtos};
+use crate::workload::Batch;
+
+/// One kernel on one machine.
+#[derive(Debug, Clone)]
+pub struct KernelTimer {
+    machine: Machine,
+    policy: Policy,
+    /// Bytes that stay in the shared SRAM when they are read again and again.
+    reach: Option<Bytes>,
+}
+
+impl KernelTimer {
+    /// The kernel with `policy` and `constants` on `spec`, reading bytes that lie where `residency` says.
+    #[must_use]
+    pub fn new(spec: &Accelerator, policy: Policy, constants: &Constants, residency: Residency) -> Self {
+        let capacity = spec.hbm.as_ref().and(spec.shared_sram.as_ref()).and_then(|s| s.capacity);
+        let reach = capacity
+            .filter(|_| residency == Residency::Hot)
+            .map(|c| Bytes((c.as_f64() * constants.l2_reach.unwrap_or(1.0)) as u64));
+        Self { machine: Machine::under(spec, constants), policy, reach }
+    }
+
+    /// The machine that the kernel sees.
+    #[must_use]
+    pub const fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Part of `footprint` bytes that the shared SRAM still holds from the last time.
+    fn found(&self, footprint: Bytes) -> f64 {
+        self.reach.map_or(0.0, |reach| found_on_chip(reach, footprint))
+    }
+
+    /// Lays attention over `batch` out; `footprint` bytes are read or written in all.
+    #[must_use]
+    pub fn layout(&self, shape: &AttentionShape, batch: &Batch) -> Option<Layout> {
+        let rows = shape.row * (shape.groups * batch.tokens());
+        let beside = 2 * shape.groups * shape.queries * (shape.scores.macs() + shape.values.macs());
+        let footprint = rows + Bytes(beside * batch.sequences());
+        kernel::attention(&self.machine, &self.policy, shape, batch, self.found(footprint))
+    }
+
+    /// Time of attention over `batch`; `None` where a block of tokens does not fit a core.
+    #[must_use]
+    pub fn attention(&self, shape: &AttentionShape, batch: &Batch) -> Option<Femtos> {
+        let layout = self.layout(shape, batch)?;
+        Some(engine::time(&layout.program) + layout.behind.0)
+    }
+
+    /// The same with its causes.
+    #[must_use]
+    pub fn attention_by_cause(&self, shape: &AttentionShape, batch: &Batch) -> Option<(Layout, Timeline)> {
+        let layout = self.layout(shape, batch)?;
+        let mut timeline = engine::run(&layout.program);
+        timeline += Timeline { time: layout.behind.0, causes: layout.behind.1 };
+        Some((layout, timeline))
+    }
+
+    /// Time of a product under the fastest tiling that a library would choose from; `None` where no tile fits a core.
+    #[must_use]
+    pub fn product(&self, shape: &ProductShape) -> Option<Femtos> {
+        let found = self.found(shape.weights + shape.input + shape.output);
+        let all = kernel::tilings(shape.product);
+        all.filter_map(|tiling| {
+            let laid = kernel::product(&self.machine, &self.policy, shape, tiling, found)?;
+            Some(engine::time(&laid.program) + laid.behind)
+        })
+        .min()
+    }
+}
