@@ -74,6 +74,17 @@ pub struct Policy {
     pub items_per_core: u64,
     /// Query heads, at most, that one work item serves where all share a row: more walk the same tokens in another one.
     pub heads: u64,
+    /// Output block of a product's work item; `None`: the fastest of those that libraries have.
+    pub tiling: Option<Tiling>,
+}
+
+/// Output block of a work item of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tiling {
+    /// Rows of the input.
+    pub rows: u64,
+    /// Columns of the output.
+    pub columns: u64,
 }
 
 /// What a fit may set, six of them at most in any one kernel; what is absent is the machine's own.

@@ -2,9 +2,10 @@
 
 use crate::engine::{self, Timeline};
 use crate::hardware::Accelerator;
-use crate::hardware::kernel::{Constants, Policy, Residency};
+use crate::hardware::kernel::{Constants, Policy, Residency, Tiling};
 use crate::mapping::attention::Shape as AttentionShape;
-use crate::mapping::kernel::{self, Layout, found_on_chip};
+use crate::mapping::Cause;
+use crate::mapping::kernel::{self, Layout, ProductLayout, found_on_chip};
 use crate::mapping::machine::Machine;
 use crate::mapping::product::Shape as ProductShape;
 use crate::units::{Bytes, Femtos};
@@ -69,12 +70,34 @@ impl KernelTimer {
     /// Time of a product under the fastest tiling that a library would choose from; `None` where no tile fits a core.
     #[must_use]
     pub fn product(&self, shape: &ProductShape) -> Option<Femtos> {
+        self.fastest(shape).map(|(_, _, time)| time)
+    }
+
+    /// The same with the tiling and its causes.
+    #[must_use]
+    pub fn product_by_cause(&self, shape: &ProductShape) -> Option<(Tiling, Timeline)> {
+        let (tiling, laid, _) = self.fastest(shape)?;
+        let mut timeline = engine::run(&laid.program);
+        timeline += Timeline::of(Cause::Overhead, laid.behind);
+        Some((tiling, timeline))
+    }
+
+    fn fastest(&self, shape: &ProductShape) -> Option<(Tiling, ProductLayout, Femtos)> {
         let found = self.found(shape.weights + shape.input + shape.output);
-        let all = kernel::tilings(shape.product);
-        all.filter_map(|tiling| {
-            let laid = kernel::product(&self.machine, &self.policy, shape, tiling, found)?;
-            Some(engine::time(&laid.program) + laid.behind)
-        })
-        .min()
+        let (machine, policy) = (&self.machine, &self.policy);
+        let mut best: Option<(Tiling, ProductLayout, Femtos)> = None;
+        for tiling in kernel::tilings(policy, shape.product) {
+            let to_beat = best.as_ref().map_or(Femtos(u64::MAX), |b| b.2);
+            if kernel::product_bound(machine, policy, shape, tiling) >= to_beat {
+                continue;
+            }
+            if let Some(laid) = kernel::product(machine, policy, shape, tiling, found) {
+                let time = engine::time(&laid.program) + laid.behind;
+                if time < to_beat {
+                    best = Some((tiling, laid, time));
+                }
+            }
+        }
+        best
     }
 }

@@ -1,6 +1,6 @@
 //! Policies that a fit tries: how public decode kernels cut work.
 
-use crate::hardware::kernel::{Kind, Policy, SplitRule};
+use crate::hardware::kernel::{Kind, Policy, SplitRule, Tiling};
 
 /// Policies for kernels of `kind`.
 pub(super) fn of(kind: Kind) -> Vec<Policy> {
@@ -14,7 +14,7 @@ pub(super) fn of(kind: Kind) -> Vec<Policy> {
 fn attention() -> Vec<Policy> {
     let mut policies = Vec::new();
     let mut push = |split, block, unsplit, items_per_core| {
-        policies.push(Policy { split, block, unsplit, items_per_core, heads: 1 });
+        policies.push(Policy { split, block, unsplit, items_per_core, heads: 1, tiling: None });
     };
     for items_per_core in [1, 2] {
         push(SplitRule::None, 128, 0, items_per_core);
@@ -38,7 +38,7 @@ fn latent() -> Vec<Policy> {
     for split in [SplitRule::FillDown, SplitRule::FillUp, SplitRule::EvenBlocks] {
         for block in [64, 128] {
             for heads in [16, 64, 128] {
-                policies.push(Policy { split, block, unsplit: 0, items_per_core: 1, heads });
+                policies.push(Policy { split, block, unsplit: 0, items_per_core: 1, heads, tiling: None });
             }
         }
     }
@@ -46,11 +46,15 @@ fn latent() -> Vec<Policy> {
 }
 
 fn product() -> Vec<Policy> {
+    let blocks = [64, 128].into_iter().flat_map(|rows| [64, 128].map(|columns| Tiling { rows, columns }));
+    let tilings: Vec<_> = blocks.map(Some).chain([None]).collect();
     let mut policies = Vec::new();
     for split in [SplitRule::None, SplitRule::FillDown, SplitRule::FillUp] {
         for block in [64, 128] {
             for items_per_core in [1, 2] {
-                policies.push(Policy { split, block, unsplit: 0, items_per_core, heads: 1 });
+                for &tiling in &tilings {
+                    policies.push(Policy { split, block, unsplit: 0, items_per_core, heads: 1, tiling });
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ mod attention;
 mod product;
 
 pub use attention::{Layout, attention};
-pub use product::{ProductLayout, Tiling, product, tilings};
+pub use product::{ProductLayout, product, product_bound, tilings};
 
 use crate::hardware::kernel::{Policy, SplitRule};
 use crate::units::Bytes;

@@ -1,33 +1,27 @@
 //! Rows of activations times a weight matrix under a kernel's policy.
 
 use super::{beyond, rounds};
-use crate::hardware::kernel::Policy;
+use crate::hardware::kernel::{Policy, Tiling};
 use crate::hardware::mac_array::{ArrayWork, Product};
 use crate::mapping::machine::Machine;
 use crate::mapping::product::Shape;
 use crate::mapping::program::{MAX_SLOTS, Program, Tile, Wave};
 use crate::units::{Bytes, Femtos};
 
-/// What a work item computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tiling {
-    /// Rows of the input.
-    pub rows: u64,
-    /// Columns of the output.
-    pub columns: u64,
-}
-
 /// Row blocks that libraries have kernels for.
 const ROWS: [u64; 3] = [64, 128, 256];
 /// Column blocks.
-const COLUMNS: [u64; 4] = [32, 64, 128, 256];
+const COLUMNS: [u64; 12] = [16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256];
 
-/// What a library would choose from for `product`: row blocks up to the first that holds all rows.
-pub fn tilings(product: Product) -> impl Iterator<Item = Tiling> {
-    let rows = ROWS.into_iter().take_while(move |&r| r == ROWS[0] || r / 2 < product.m);
-    rows.flat_map(move |rows| {
-        COLUMNS.into_iter().map(move |columns| Tiling { rows: rows.min(product.m), columns })
-    })
+/// Output blocks that a library may choose from for `product`: the policy's own, else row blocks up to the first that holds all rows.
+pub fn tilings(policy: &Policy, product: Product) -> impl Iterator<Item = Tiling> {
+    let m = product.m;
+    let enough = move |rows: u64| rows == ROWS[0] || rows / 2 < m;
+    let all = ROWS.into_iter().take_while(move |&r| enough(r));
+    let all = all.flat_map(|rows| COLUMNS.into_iter().map(move |columns| Tiling { rows, columns }));
+    let own = policy.tiling;
+    let chosen = own.into_iter().chain(all.filter(move |_| own.is_none()));
+    chosen.map(move |t| Tiling { rows: t.rows.min(m), ..t })
 }
 
 /// A product, laid out.
@@ -37,6 +31,41 @@ pub struct ProductLayout {
     pub program: Program,
     /// Waiting for each other's partial sums, where the reduction is split.
     pub behind: Femtos,
+}
+
+/// What a tiling makes of a product on a machine.
+struct Cut {
+    /// Work items.
+    items: u64,
+    /// Parts of the reduction.
+    split: u64,
+    /// Elements of the reduction in the longest part.
+    part: u64,
+    /// Places for work items.
+    lanes: u64,
+    /// Columns of an item that exist.
+    columns: u64,
+}
+
+impl Cut {
+    fn new(machine: &Machine, policy: &Policy, product: Product, tiling: Tiling) -> Self {
+        let Product { repeats, m, k, n } = product;
+        let lanes = machine.cores() * policy.items_per_core;
+        let blocks = repeats * m.div_ceil(tiling.rows) * n.div_ceil(tiling.columns);
+        let split = policy.parts(blocks, k, lanes);
+        Self { items: blocks * split, split, part: k.div_ceil(split), lanes, columns: tiling.columns.min(n) }
+    }
+}
+
+/// No layout with `tiling` takes less: the rounds' starts and the array's work in them.
+#[must_use]
+pub fn product_bound(machine: &Machine, policy: &Policy, shape: &Shape, tiling: Tiling) -> Femtos {
+    let cut = Cut::new(machine, policy, shape.product, tiling);
+    let rounds = cut.items.div_ceil(cut.lanes);
+    let piece = Product { repeats: 1, m: tiling.rows, k: cut.part, n: cut.columns };
+    let work = machine.stage(&least(machine, piece, shape), false);
+    let full = (cut.items / cut.lanes) * policy.items_per_core + u64::from(!cut.items.is_multiple_of(cut.lanes));
+    machine.launch() + machine.work_item() * rounds + work.stream.max(work.preload) * full
 }
 
 /// Lays a product out; of the weights, the part `found` comes from the shared SRAM. `None` where a tile does not fit.
@@ -49,14 +78,11 @@ pub fn product(
     found: f64,
 ) -> Option<ProductLayout> {
     let Product { repeats, m, k, n } = shape.product;
-    let lanes = machine.cores() * policy.items_per_core;
-    let (row_blocks, column_blocks) = (m.div_ceil(tiling.rows), n.div_ceil(tiling.columns));
-    let blocks = repeats * row_blocks * column_blocks;
-    let split = policy.parts(blocks, k, lanes);
-    let items = blocks * split;
+    let Cut { items, split, part: a_part, lanes, columns } = Cut::new(machine, policy, shape.product, tiling);
     let depth = policy.block.min(k);
-    let a_part = k.div_ceil(split);
-    let columns = tiling.columns.min(n);
+    // A multicast to the four cores of a 2×2 arrangement serves two row blocks with each weight and two column blocks with each input.
+    let pairs = machine.spec.cores.cluster.is_some_and(|c| c.multicast && c.max_size >= 4);
+    let reads_saved = |blocks: u64| if pairs && blocks > 1 { 2u64 } else { 1 };
     // Bytes of weights and input that an item takes for its whole part.
     let elements = u128::from(repeats) * u128::from(k) * u128::from(n);
     let weights = u128::from(shape.weights.0) * u128::from(columns) * u128::from(a_part) / elements.max(1);
@@ -89,8 +115,10 @@ pub fn product(
             let unique = u128::from(shape.weights.0) * u128::from(active) * u128::from(size)
                 / (u128::from(items) * u128::from(a_part)).max(1);
             let memory = beyond(unique + of(outputs), found);
-            let shared =
-                if machine.has_shared() { whole(of(weights) + of(inputs) + of(outputs)) } else { Bytes::ZERO };
+            let shared = of(weights) / u128::from(reads_saved(m.div_ceil(tiling.rows)))
+                + of(inputs) / u128::from(reads_saved(n.div_ceil(columns)))
+                + of(outputs);
+            let shared = if machine.has_shared() { whole(shared) } else { Bytes::ZERO };
             let one = whole((weights + inputs + outputs) * u128::from(size) / u128::from(a_part));
             let piece = Product { repeats: 1, m: tiling.rows, k: size, n: columns };
             let work = least(machine, piece, shape);
