@@ -53,11 +53,15 @@ pub enum SplitRule {
     FillUp,
     /// Into parts of equally many blocks: the blocks of all sequences, and a tenth more, shared out evenly over the cores.
     EvenBlocks,
+    /// Into the fewest parts, of 128 at most, whose rounds are at least 0.85 times as full as the fullest; not at all where the work items
+    /// fill four fifths of a round.
+    FullestRounds,
 }
 
 impl SplitRule {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::None, Self::FillDown, Self::FillUp, Self::EvenBlocks];
+    pub const ALL: [Self; 5] =
+        [Self::None, Self::FillDown, Self::FillUp, Self::EvenBlocks, Self::FullestRounds];
 }
 
 /// How a kernel cuts a batch into work items: decisions of its source, not fitted numbers.
@@ -74,6 +78,13 @@ pub struct Policy {
     pub items_per_core: u64,
     /// Query heads, at most, that one work item serves where all share a row: more walk the same tokens in another one.
     pub heads: u64,
+    /// Query rows that a work item's products are padded to, on the wide side of a dot-product unit, softmax included; `None`: the array
+    /// decides, and what is not there is not computed.
+    pub padded_rows: Option<u64>,
+    /// Whether the second phase reads the parts one after the other, a memory latency each.
+    pub serial_combine: bool,
+    /// Whether the next block's scores are formed while the present one's softmax runs.
+    pub pipelined: bool,
     /// Output block of a product's work item; `None`: the fastest of those that libraries have.
     pub tiling: Option<Tiling>,
 }

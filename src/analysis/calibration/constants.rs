@@ -21,7 +21,10 @@ use Constant::{Combine, ItemRate, L2Reach, Launch, MacFraction, MemoryFraction, 
 /// Sets of constants that are tried for a kind of kernel; none has more than six.
 pub(super) const fn sets(kind: Kind) -> &'static [&'static [Constant]] {
     match kind {
-        Kind::Mha | Kind::Gqa => &[&[Launch, WorkItem, Combine, ItemRate, MemoryFraction, L2Reach]],
+        Kind::Mha | Kind::Gqa => &[
+            &[Launch, WorkItem, Combine, ItemRate, MemoryFraction, L2Reach],
+            &[Launch, WorkItem, Combine, MacFraction, MemoryFraction, L2Reach],
+        ],
         Kind::Mla => &[
             &[Launch, WorkItem, ItemRate, MemoryFraction, MacFraction, L2Reach],
             &[Launch, WorkItem, Overlap, MemoryFraction, MacFraction, L2Reach],

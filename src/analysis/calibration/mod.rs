@@ -26,10 +26,10 @@ pub struct Fitted {
 }
 
 /// Rows that a first look at a policy uses at most.
-const FIRST_LOOK: usize = 90;
+const FIRST_LOOK: usize = 120;
 
 /// Candidates that are looked at more closely.
-const CLOSER: usize = 6;
+const CLOSER: usize = 12;
 
 /// Mean relative |error| of `constants` under `policy`.
 #[must_use]
@@ -81,10 +81,10 @@ pub fn fit(spec: &Accelerator, kind: Kind, rows: &[&Observation]) -> Option<Fitt
             error: f64::INFINITY,
         })
         .collect();
-    candidates.par_iter_mut().for_each(|c| c.improve(spec, &few, 120, 0));
+    candidates.par_iter_mut().for_each(|c| c.improve(spec, &few, 160, 0));
     candidates.sort_by(|a, b| a.error.total_cmp(&b.error));
     candidates.truncate(CLOSER);
-    candidates.par_iter_mut().for_each(|c| c.improve(spec, rows, 250, 3));
+    candidates.par_iter_mut().for_each(|c| c.improve(spec, rows, 250, 4));
     candidates.sort_by(|a, b| a.error.total_cmp(&b.error));
     let best = candidates.into_iter().next()?;
     let (constants, _) = at(best.set, &best.point);

@@ -2,6 +2,19 @@
 
 use crate::hardware::kernel::{Kind, Policy, SplitRule, Tiling};
 
+/// What policies have in common that say nothing else.
+const PLAIN: Policy = Policy {
+    split: SplitRule::None,
+    block: 64,
+    unsplit: 0,
+    items_per_core: 1,
+    heads: 1,
+    padded_rows: None,
+    serial_combine: false,
+    pipelined: true,
+    tiling: None,
+};
+
 /// Policies for kernels of `kind`.
 pub(super) fn of(kind: Kind) -> Vec<Policy> {
     match kind {
@@ -14,7 +27,12 @@ pub(super) fn of(kind: Kind) -> Vec<Policy> {
 fn attention() -> Vec<Policy> {
     let mut policies = Vec::new();
     let mut push = |split, block, unsplit, items_per_core| {
-        policies.push(Policy { split, block, unsplit, items_per_core, heads: 1, tiling: None });
+        policies.push(Policy { split, block, unsplit, items_per_core, heads: 1, tiling: None, ..PLAIN });
+        if items_per_core == 1 {
+            for pipelined in [false, true] {
+                policies.push(Policy { split, block, unsplit, items_per_core, padded_rows: Some(64), pipelined, ..PLAIN });
+            }
+        }
     };
     for items_per_core in [1, 2] {
         push(SplitRule::None, 128, 0, items_per_core);
@@ -24,12 +42,22 @@ fn attention() -> Vec<Policy> {
                 push(SplitRule::FillUp, block, unsplit, items_per_core);
             }
         }
+        for block in [64, 128] {
+            push(SplitRule::FullestRounds, block, 0, items_per_core);
+        }
         for block in [64, 112, 128, 176] {
             for unsplit in [0, 4 * block] {
                 push(SplitRule::EvenBlocks, block, unsplit, items_per_core);
             }
         }
     }
+    // Where parts are added up one after the other, it is so after every rule.
+    let serial: Vec<_> = policies
+        .iter()
+        .filter(|p| p.split == SplitRule::FullestRounds && p.padded_rows.is_none())
+        .map(|p| Policy { serial_combine: true, ..*p })
+        .collect();
+    policies.extend(serial);
     policies
 }
 
@@ -38,7 +66,7 @@ fn latent() -> Vec<Policy> {
     for split in [SplitRule::FillDown, SplitRule::FillUp, SplitRule::EvenBlocks] {
         for block in [64, 128] {
             for heads in [16, 64, 128] {
-                policies.push(Policy { split, block, unsplit: 0, items_per_core: 1, heads, tiling: None });
+                policies.push(Policy { split, block, unsplit: 0, items_per_core: 1, heads, ..PLAIN });
             }
         }
     }
@@ -53,7 +81,7 @@ fn product() -> Vec<Policy> {
         for block in [64, 128] {
             for items_per_core in [1, 2] {
                 for &tiling in &tilings {
-                    policies.push(Policy { split, block, unsplit: 0, items_per_core, heads: 1, tiling });
+                    policies.push(Policy { split, block, unsplit: 0, items_per_core, tiling, ..PLAIN });
                 }
             }
         }

@@ -1,8 +1,10 @@
 //! Decode attention under a kernel's policy.
 
 use super::{beyond, rounds};
+use crate::attention::Contraction;
 use crate::hardware::kernel::Policy;
-use crate::mapping::Causes;
+use crate::hardware::mac_array::Stationary;
+use crate::mapping::{Cause, Causes};
 use crate::mapping::attention::{Candidate, Plan, Residence, Shape, Spent, TileCost, combine};
 use crate::mapping::machine::Machine;
 use crate::mapping::program::{MAX_SLOTS, Program, Tile, Wave};
@@ -39,11 +41,16 @@ pub fn attention(
     let streams = plan.streams(shape);
     let split = policy.parts(batch.sequences() * streams, batch.longest(), lanes);
     let (program, spent) = match batch.runs() {
-        &[(tokens, count)] => uniform(machine, shape, &plan, (tokens, count, split), found),
+        &[(tokens, count)] => uniform(machine, policy, shape, &plan, (tokens, count, split), found),
         // Unequal sequences go to the least loaded core, longest first, as everywhere.
         _ => Candidate::new(machine, shape, &plan, split).program(batch),
     };
-    let behind = combine(machine, shape, batch, split);
+    let mut behind = combine(machine, shape, batch, split);
+    if policy.serial_combine && split > 1 {
+        let waits = machine.memory_latency() * split;
+        behind.0 += waits;
+        behind.1 += Causes::of(Cause::Latency, waits);
+    }
     Some(Layout { plan, split, program, spent, behind })
 }
 
@@ -56,9 +63,21 @@ fn plan(machine: &Machine, policy: &Policy, shape: &Shape) -> Option<Plan> {
         head_groups,
         lanes,
         slots: slots(machine, policy, shape)?,
-        ..Plan::in_blocks(machine, policy.block, 1, crate::hardware::mac_array::Stationary::Right)
+        ..Plan::in_blocks(machine, policy.block, 1, Stationary::Right)
     };
-    Some(plan.oriented(machine, shape))
+    let mut plan = plan.oriented(machine, shape);
+    if let Some(rows) = policy.padded_rows {
+        plan.scores_held = Stationary::Left;
+        plan.values_held = Stationary::Left;
+        plan.full = TileCost::new(machine, &padded(shape, rows), &plan, plan.tile);
+    }
+    Some(plan)
+}
+
+/// The shape with as many query heads a row as are computed.
+fn padded(shape: &Shape, rows: u64) -> Shape {
+    let pad = |c: Contraction| Contraction { heads: c.heads.next_multiple_of(rows), ..c };
+    Shape { scores: pad(shape.scores), values: pad(shape.values), ..*shape }
 }
 
 /// Blocks in flight; none where not one fits.
@@ -72,6 +91,7 @@ fn slots(machine: &Machine, policy: &Policy, shape: &Shape) -> Option<usize> {
 /// Equal sequences: whole rounds, then what is left.
 fn uniform(
     machine: &Machine,
+    policy: &Policy,
     shape: &Shape,
     plan: &Plan,
     (tokens, count, split): (u64, u64, u64),
@@ -95,7 +115,8 @@ fn uniform(
             let block = if size == plan.tile {
                 plan.full
             } else {
-                TileCost::new(machine, shape, plan, size)
+                let computed = policy.padded_rows.map_or(*shape, |rows| padded(shape, rows));
+                TileCost::new(machine, &computed, plan, size)
             };
             runs.push((cost.tile(&block, size, active), tiles));
             let all = tiles * active * repeat;
@@ -108,7 +129,7 @@ fn uniform(
     spent.shared = if machine.has_shared() { shape.row * u64::try_from(walked).unwrap_or(u64::MAX) } else { Bytes::ZERO };
     let latency =
         if shape.residence == Residence::Memory { machine.memory_latency() } else { Femtos::ZERO };
-    let lookahead = usize::from(plan.slots >= 3);
+    let lookahead = usize::from(policy.pipelined && plan.slots >= 3);
     let program = Program { latency, slots: plan.slots, lookahead, launch: machine.launch(), waves };
     (program, spent)
 }

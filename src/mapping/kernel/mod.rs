@@ -16,7 +16,7 @@ impl Policy {
     /// Parts that each of `items` equal pieces of work, `length` tokens (elements of the reduction) long, is split into on `lanes` places
     /// for work items.
     #[must_use]
-    pub const fn parts(&self, items: u64, length: u64, lanes: u64) -> u64 {
+    pub fn parts(&self, items: u64, length: u64, lanes: u64) -> u64 {
         if length <= self.unsplit {
             return 1;
         }
@@ -30,6 +30,7 @@ impl Policy {
                 let a_lane = (items * blocks * 11).div_ceil(lanes * 10);
                 blocks.div_ceil(a_lane)
             }
+            SplitRule::FullestRounds => fullest_rounds(items, blocks, lanes),
         };
         if parts < 1 {
             1
@@ -39,6 +40,25 @@ impl Policy {
             parts
         }
     }
+}
+
+/// Most parts that [`SplitRule::FullestRounds`] makes.
+const MOST_PARTS: u64 = 128;
+
+/// The rule of FlashAttention-2 and -3, `num_splits_heuristic` in Dao-AILab/flash-attention `csrc/flash_attn/flash_api.cpp`.
+fn fullest_rounds(items: u64, blocks: u64, lanes: u64) -> u64 {
+    if 10 * items >= 8 * lanes {
+        return 1;
+    }
+    // A number of parts that leaves the longest part as it was is not worth considering.
+    let shortens = |parts: u64| parts == 1 || blocks.div_ceil(parts) != blocks.div_ceil(parts - 1);
+    let fill = |parts: u64| {
+        let rounds = (items * parts) as f64 / lanes as f64;
+        rounds / rounds.ceil()
+    };
+    let worth = || (1..=MOST_PARTS.min(lanes).min(blocks)).filter(|&p| shortens(p));
+    let best = worth().map(fill).fold(0.0, f64::max);
+    worth().find(|&p| fill(p) >= 0.85 * best).unwrap_or(1)
 }
 
 /// Footprint, as a multiple of the reach, at which nothing is found any more.
