@@ -1,7 +1,9 @@
 //! Constants as the coordinates that a search moves in: positive ones by their logarithm, parts of a whole within it.
 
+use super::observation::Observation;
+use crate::hardware::Accelerator;
 use crate::hardware::kernel::{Constants, Kind};
-use crate::units::Picos;
+use crate::units::{Bytes, Picos};
 
 /// A constant that a fit may set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +48,26 @@ impl Constant {
             Overlap => "overlap",
             L2Reach => "l2_reach",
         }
+    }
+
+    /// Which rows tell what it is.
+    pub(super) const fn told_by(self) -> &'static str {
+        match self {
+            Launch => "rows with little work",
+            WorkItem => "rows with many short sequences",
+            Combine => "rows with few long sequences",
+            ItemRate => "rows with few work items",
+            MemoryFraction => "rows with more bytes than twice the shared SRAM",
+            MacFraction | Overlap => "rows with many query heads or rows of input",
+            L2Reach => "rows with about as many bytes as the shared SRAM",
+        }
+    }
+
+    /// A constant that no kernel can do without and that none of `rows` bears on.
+    pub(super) fn never_seen(spec: &Accelerator, rows: &[&Observation]) -> Option<Self> {
+        let shared = spec.shared_sram.as_ref().and_then(|s| s.capacity).unwrap_or(Bytes::ZERO);
+        let beyond = rows.iter().any(|o| o.task.bytes() >= shared * 2);
+        (!beyond && spec.hbm.is_some()).then_some(MemoryFraction)
     }
 
     /// Least and most that make sense, in seconds, bytes per second or as a fraction.
