@@ -204,7 +204,12 @@ fn no_kind(names: &Names<'_>) -> Fault {
 /// The name of a header that is most like a missing one, and is none itself.
 fn like<'a, 'b>(names: &'b Names<'a>, missing: &str) -> Option<&'b (&'a str, Range<usize>)> {
     let known = |name: &str| SHAPES.iter().any(|s| s.usual().any(|usual| usual == name));
-    names.iter().find(|(name, _)| !known(name) && near(name, [missing]).is_some())
+    // Any letter is near to any other.
+    let alike = |name: &str| match missing.len() {
+        1 => name.eq_ignore_ascii_case(missing),
+        _ => near(name, [missing]).is_some(),
+    };
+    names.iter().find(|(name, _)| !known(name) && alike(name))
 }
 
 /// Which names seem to be meant for missing columns: where the first stands, and a sentence each.
@@ -217,7 +222,8 @@ fn misspelt(names: &Names<'_>, missing: &[&'static str]) -> (Option<Range<usize>
 
 /// The kinds there are, with their columns.
 fn kinds_help() -> String {
-    let mut help = "the kinds of rows, with the columns that each needs (others may stand beside them):".to_owned();
+    let mut help =
+        "the kinds of rows, with the columns that each needs (others may stand beside them):".to_owned();
     for shape in &SHAPES {
         let _ = write!(help, "\n      {}: {}", shape.name, shape.usual().collect::<Vec<_>>().join(","));
     }

@@ -142,10 +142,11 @@ pub fn read(path: &Path) -> Result<MeasuredTable, TraceError> {
         return read_parquet(path);
     }
     let mut lines = Lines::open(path)?;
-    if lines.next()?.is_some_and(|line| line.bytes.starts_with(b"PAR1")) {
-        return read_parquet(path);
+    match lines.next()? {
+        None => return Err(TraceError::EmptyTable(path.display().to_string())),
+        Some(line) if line.bytes.starts_with(b"PAR1") => return read_parquet(path),
+        Some(_) => lines.unread(),
     }
-    lines.unread();
     read_csv(lines)
 }
 

@@ -55,6 +55,9 @@ impl Skip {
 /// What a count must be.
 const SIZE_EXPECTED: &str = "a whole number from 1 to 2147483648";
 
+/// What the number of tokens before the new one must be.
+const PAST_EXPECTED: &str = "a whole number from 0 to 2147483647";
+
 /// What a latency must be.
 const LATENCY_EXPECTED: &str = "a time above 0, at most an hour";
 
@@ -106,10 +109,10 @@ impl<'a> Cells<'a> {
         Skip::new(reason, Some(column), message, expected)
     }
 
-    /// A whole number, which may be zero.
-    fn count(&self, column: Column) -> Result<u64, Skip> {
+    /// A whole number, which may be zero. `expected` says what it must be.
+    fn count(&self, column: Column, expected: &str) -> Result<u64, Skip> {
         let text = self.text(column);
-        let fault = |reason, problem| Err(self.wrong(reason, column, problem, SIZE_EXPECTED));
+        let fault = |reason, problem| Err(self.wrong(reason, column, problem, expected));
         // Spreadsheets and pandas write fractions of zeros.
         let whole = match text.split_once('.') {
             Some((whole, zeros)) if zeros.bytes().all(|b| b == b'0') => whole,
@@ -130,7 +133,7 @@ impl<'a> Cells<'a> {
 
     /// A whole number above zero.
     fn size(&self, column: Column) -> Result<u64, Skip> {
-        match self.count(column)? {
+        match self.count(column, SIZE_EXPECTED)? {
             0 => Err(Skip::new(
                 reason::SIZE,
                 Some(column),
@@ -198,9 +201,9 @@ impl<'a> Cells<'a> {
                 "1, as in a decode step",
             ));
         }
-        let context = self.count(Column::PastTokens)? + new;
+        let context = self.count(Column::PastTokens, PAST_EXPECTED)? + new;
         if context > MAX_TOKENS {
-            return Err(self.wrong(reason::LARGE, Column::PastTokens, "is too large", SIZE_EXPECTED));
+            return Err(self.wrong(reason::LARGE, Column::PastTokens, "is too large", PAST_EXPECTED));
         }
         Ok(context)
     }
@@ -240,12 +243,9 @@ impl<'a> Cells<'a> {
     }
 
     fn latency(&self) -> Result<Picos, Skip> {
-        let fault =
-            |reason, problem| self.wrong(reason, Column::Latency, problem, LATENCY_EXPECTED);
-        let value: f64 = self
-            .text(Column::Latency)
-            .parse()
-            .map_err(|_| fault(reason::NUMBER, "is not a number"))?;
+        let fault = |reason, problem| self.wrong(reason, Column::Latency, problem, LATENCY_EXPECTED);
+        let value: f64 =
+            self.text(Column::Latency).parse().map_err(|_| fault(reason::NUMBER, "is not a number"))?;
         if !value.is_finite() {
             return Err(fault(reason::FINITE, "is not finite"));
         }

@@ -149,12 +149,9 @@ impl Builder {
             Ok(text) => {
                 let remarks = &mut table.remarks;
                 let remark = |skip: Skip| {
-                    remarks.add(skip.reason, || {
-                        place(path, header, line, text, skip.column, skip.complaint)
-                    });
+                    remarks.add(skip.reason, || place(path, header, line, text, skip.column, skip.complaint));
                 };
-                Cells::split(header, text)
-                    .and_then(|cells| cells.measured(line, &mut table.names, remark))
+                Cells::split(header, text).and_then(|cells| cells.measured(line, &mut table.names, remark))
             }
         };
         let measured = measured.and_then(|measured| match points.earlier(&table.outcomes, &measured) {
