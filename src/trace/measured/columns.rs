@@ -80,6 +80,7 @@ pub(super) enum Layout {
 }
 
 /// The columns of a kind of rows in a layout.
+#[derive(Debug)]
 pub(super) struct Shape {
     /// What its rows are.
     pub kind: Kind,

@@ -12,6 +12,7 @@ const UNITS: [(&str, f64); 4] =
     [("latency_us", 1e6), ("latency_ms", 1e9), ("latency_ns", 1e3), ("latency_s", 1e12)];
 
 /// A header that has been understood.
+#[derive(Debug)]
 pub(super) struct Header {
     /// What the rows are.
     pub shape: &'static Shape,

@@ -24,6 +24,7 @@ pub struct Complaint {
 }
 
 /// A table that has been read.
+#[derive(Debug)]
 pub struct MeasuredTable {
     /// The file.
     pub path: PathBuf,
