@@ -215,9 +215,7 @@ impl KernelProfile {
 }
 
 /// Where bytes lie that a kernel reads again and again.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Residency {
     /// A benchmark's loop over the same buffers: what fits the shared SRAM is read from there.

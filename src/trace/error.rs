@@ -17,11 +17,27 @@ pub enum TraceError {
         source: std::io::Error,
     },
     /// A directory stands where a file was expected.
-    #[error("cannot read '{0}': it is a directory; expected a trace file")]
+    #[error("cannot read '{0}': it is a directory; expected a file")]
     Directory(String),
     /// The file holds nothing but blank space.
     #[error("'{0}' is empty; expected a trace of requests")]
     Empty(String),
+    /// A table of measured kernels holds nothing but blank space.
+    #[error("'{0}' is empty; expected a table of measured kernels")]
+    EmptyTable(String),
+    /// A Parquet file, and the program was built without the reader for such files.
+    #[error(
+        "cannot read '{0}': this slimsim was built without the reader for Parquet files; build it with `cargo build --release --features parquet`, or convert the file to CSV"
+    )]
+    ParquetNotBuilt(String),
+    /// A Parquet file that cannot be decoded.
+    #[error("cannot read '{path}' as a Parquet file: {reason}")]
+    Parquet {
+        /// The file.
+        path: String,
+        /// What its decoder says.
+        reason: String,
+    },
     /// The file has no row at all.
     #[error("'{0}' has no rows")]
     NoRows(String),

@@ -29,6 +29,8 @@ pub(super) struct Line<'a> {
     pub number: u64,
     /// The text without its line end, or why it is none.
     pub text: Result<&'a str, Fault>,
+    /// The same as bytes, which are there even where they are no text. Of an overlong line only the beginning.
+    pub bytes: &'a [u8],
 }
 
 impl<'a> Lines<'a> {
@@ -154,11 +156,12 @@ impl<'a> Lines<'a> {
             bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         }
         let whole = bytes.len();
-        let text = if bytes.len() > LONGEST_LINE {
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        let text = if whole > LONGEST_LINE {
             Err(Fault::new("the line is longer than 16 MiB", "one request, or one step, on each line"))
         } else {
-            let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-            std::str::from_utf8(bytes.strip_suffix(b"\r").unwrap_or(bytes)).map_err(|e| {
+            std::str::from_utf8(bytes).map_err(|e| {
                 let mark = (self.buffer.len() - whole) as u64;
                 let at = self.offset + mark + e.valid_up_to() as u64;
                 let hint = match bytes {
@@ -172,7 +175,7 @@ impl<'a> Lines<'a> {
                     .help(hint)
             })
         };
-        Line { number: self.number, text }
+        Line { number: self.number, text, bytes }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A format is one file behind the `Reader` trait and one line in `READERS`. Files are streamed; a bad row is
 //! reported with its place, and stops the reading or is counted ([`read`]). Traces that are generated from a few
-//! statistics come from [`generate`].
+//! statistics come from [`generate`]. Tables of measured kernels are read by [`measured`], from the same lines and with the same
+//! diagnostics.
 
 mod azure;
 mod burstgpt;
@@ -10,6 +11,7 @@ mod detect;
 mod error;
 pub mod generate;
 mod lines;
+pub mod measured;
 mod mooncake;
 mod rows;
 mod splitwise;

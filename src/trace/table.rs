@@ -169,7 +169,7 @@ impl Reader for Table {
 }
 
 /// The fields of a line and where they stand; quotes around a field are taken off.
-fn fields(line: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
+pub(super) fn fields(line: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     let mut from = Some(0);
     std::iter::from_fn(move || {
         let start = from?;

@@ -214,7 +214,7 @@ fn rows_that_are_not_text_or_too_long_are_bad_rows() {
 fn directories_missing_files_and_long_spans() {
     let dir = tempfile::tempdir().unwrap();
     let shown = read(dir.path(), None, false).unwrap_err().to_string();
-    assert!(shown.ends_with("it is a directory; expected a trace file"), "{shown}");
+    assert!(shown.ends_with("it is a directory; expected a file"), "{shown}");
     let shown = read(&dir.path().join("none"), None, false).unwrap_err().to_string();
     assert!(shown.starts_with("cannot read '"), "{shown}");
     let file = dir.path().join("t.csv");
