@@ -2,11 +2,13 @@
 
 pub mod address_map;
 mod channel;
+mod counts;
 pub mod device;
 pub mod organisation;
 pub mod pattern;
 pub mod requester;
 pub mod service;
+mod state;
 pub mod study;
 pub mod timing;
 mod waiting;

@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 
 use super::address_map::Decoder;
-use super::channel::{Channel, Counts, Settings};
+use super::channel::{Channel, Settings};
+use super::counts::Counts;
 use super::organisation::Organisation;
 use super::pattern::{Run, Runs};
 use super::timing::Distances;

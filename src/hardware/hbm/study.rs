@@ -5,7 +5,8 @@
 //! 0.1 %, or a sixteenth of the bursts has been simulated.
 
 use super::address_map::{AddressMap, MapError};
-use super::channel::{Counts, Settings};
+use super::channel::Settings;
+use super::counts::Counts;
 use super::device::Device;
 use super::pattern::{Pattern, PatternError};
 use super::requester::{Interleave, Memory, Traffic};

@@ -1,16 +1,28 @@
-//! Requests that wait in a controller's queue, by bank.
-
-use std::collections::VecDeque;
+//! Requests that wait in a controller's queue, by bank and by age.
 
 /// No row is open.
 pub(super) const CLOSED: u32 = u32::MAX;
 /// Never.
 pub(super) const NEVER: u64 = u64::MAX;
+/// No slot of a queue.
+const NONE: u32 = u32::MAX;
+/// Bits of an order that hold the bank.
+const BANK_BITS: u32 = 16;
+
+/// Place in the order in which a controller takes requests in, and the bank: of two, the lower is the older one.
+pub(super) const fn order(place: u64, bank: usize) -> u64 {
+    place << BANK_BITS | bank as u64
+}
+
+/// The bank of a request of this order.
+pub(super) const fn bank_of(order: u64) -> usize {
+    (order & ((1 << BANK_BITS) - 1)) as usize
+}
 
 /// A burst in a queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request {
-    /// Place in the order in which the controller took requests in.
+    /// Its place and bank: see [`order`].
     pub(super) order: u64,
     pub(super) arrival: u64,
     pub(super) row: u32,
@@ -19,18 +31,29 @@ pub(super) struct Request {
     pub(super) write: bool,
 }
 
+/// A request and its neighbours; a free slot has only the next free one.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    request: Request,
+    /// The next one of the same bank.
+    next: u32,
+    older: u32,
+    newer: u32,
+}
+
 /// What waits for one bank.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct OfBank {
-    /// In order of arrival.
-    requests: VecDeque<Request>,
+    /// Its requests, oldest first.
+    first: u32,
+    last: u32,
     /// Order of the oldest request for the open row.
     hit: u64,
     /// Order of the oldest request for another row.
     miss: u64,
 }
 
-/// Banks of a pseudo-channel as bits, and a tick before which none of them is ready.
+/// Banks of a pseudo-channel as bits, and a tick before which none of them is ready: never, where there are none.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Banks {
     pub(super) mask: u64,
@@ -40,132 +63,258 @@ pub(super) struct Banks {
 impl Banks {
     pub(super) const NONE: Self = Self { mask: 0, next: NEVER };
 
-    /// The bits, lowest first.
-    pub(super) fn iter(self) -> impl Iterator<Item = usize> {
-        let mut mask = self.mask;
-        std::iter::from_fn(move || {
-            let bit = mask.trailing_zeros() as usize;
-            (mask != 0).then(|| {
-                mask &= mask - 1;
-                bit
-            })
-        })
+    /// One more, ready who knows when.
+    #[inline]
+    const fn insert(&mut self, bit: u64) {
+        self.mask |= bit;
+        self.next = 0;
+    }
+
+    #[inline]
+    pub(super) const fn remove(&mut self, bit: u64) {
+        self.mask &= !bit;
+        if self.mask == 0 {
+            self.next = NEVER;
+        }
+    }
+
+    #[inline]
+    const fn set(&mut self, bit: u64, on: bool) {
+        if on { self.insert(bit) } else { self.remove(bit) }
     }
 }
 
-/// A queue: requests by bank, and which banks want which command, by pseudo-channel.
+/// Which banks of a pseudo-channel want which command.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wants {
+    /// Banks with requests for their open row.
+    pub(super) hits: Banks,
+    /// Closed banks with requests.
+    pub(super) closed: Banks,
+    /// Banks with an open row and requests for another, to be closed.
+    pub(super) conflicts: Banks,
+}
+
+/// A queue: requests by bank and by age, and which banks want which command, by pseudo-channel.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
+    slots: Vec<Slot>,
+    free: u32,
     banks: Vec<OfBank>,
+    oldest: u32,
+    newest: u32,
     pub(super) len: usize,
-    /// Banks with requests for their open row.
-    pub(super) hits: Vec<Banks>,
-    /// Closed banks with requests.
-    pub(super) closed: Vec<Banks>,
-    /// Banks with an open row and requests for another, to be closed.
-    pub(super) conflicts: Vec<Banks>,
+    pub(super) wants: Vec<Wants>,
     pc_shift: u32,
 }
 
 impl Queue {
     pub(super) fn new(banks: usize, pcs: usize, size: usize) -> Self {
-        // As many as a bank is likely to hold.
-        let room = (4 * size / banks).max(4).min(size);
-        let nothing = |_| OfBank { requests: VecDeque::with_capacity(room), hit: NEVER, miss: NEVER };
+        let request = Request { order: 0, arrival: 0, row: CLOSED, counted: false, write: false };
+        let slot = |i: usize| Slot {
+            request,
+            next: if i + 1 < size { i as u32 + 1 } else { NONE },
+            older: NONE,
+            newer: NONE,
+        };
+        let wants = Wants { hits: Banks::NONE, closed: Banks::NONE, conflicts: Banks::NONE };
         Self {
-            banks: (0..banks).map(nothing).collect(),
+            slots: (0..size).map(slot).collect(),
+            free: 0,
+            banks: vec![OfBank { first: NONE, last: NONE, hit: NEVER, miss: NEVER }; banks],
+            oldest: NONE,
+            newest: NONE,
             len: 0,
-            hits: vec![Banks::NONE; pcs],
-            closed: vec![Banks::NONE; pcs],
-            conflicts: vec![Banks::NONE; pcs],
+            wants: vec![wants; pcs],
             pc_shift: (banks / pcs).ilog2(),
         }
     }
 
+    #[inline]
     const fn place(&self, bank: usize) -> (usize, u64) {
         (bank >> self.pc_shift, 1 << (bank & ((1 << self.pc_shift) - 1)))
     }
 
-    pub(super) fn push(&mut self, bank: usize, open: u32, request: Request) {
+    /// Takes a request in, for which there is room. `open` is the row that is open; while it waits for the request that opened it,
+    /// `guarded`, nobody may close it.
+    #[inline]
+    pub(super) fn push(&mut self, bank: usize, open: u32, guarded: bool, request: Request) {
         self.len += 1;
+        let new = self.free;
+        let slot = &mut self.slots[new as usize];
+        self.free = slot.next;
+        *slot = Slot { request, next: NONE, older: self.newest, newer: NONE };
+        let newest = std::mem::replace(&mut self.newest, new);
+        if newest == NONE {
+            self.oldest = new;
+        } else {
+            self.slots[newest as usize].newer = new;
+        }
         let (p, bit) = self.place(bank);
         let of = &mut self.banks[bank];
-        of.requests.push_back(request);
+        let last = std::mem::replace(&mut of.last, new);
+        if last == NONE {
+            of.first = new;
+        } else {
+            self.slots[last as usize].next = new;
+        }
         // What is older keeps its place: only a first of its kind changes anything.
         if open == request.row {
             if of.hit == NEVER {
                 of.hit = request.order;
-                self.hits[p].mask |= bit;
-                self.hits[p].next = 0;
+                self.wants[p].hits.insert(bit);
             }
         } else if of.miss == NEVER {
             of.miss = request.order;
-            let banks = if open == CLOSED { &mut self.closed[p] } else { &mut self.conflicts[p] };
-            banks.mask |= bit;
-            banks.next = 0;
+            let wants = &mut self.wants[p];
+            let banks = if open == CLOSED { &mut wants.closed } else { &mut wants.conflicts };
+            banks.insert(bit);
+            if guarded {
+                banks.remove(bit);
+            }
         }
     }
 
     /// Order of the oldest request for the open row of `bank`.
+    #[inline]
     pub(super) fn oldest_hit(&self, bank: usize) -> u64 {
         self.banks[bank].hit
     }
 
     /// Order of the oldest request for another row than the open one of `bank`.
+    #[inline]
     pub(super) fn oldest_miss(&self, bank: usize) -> u64 {
         self.banks[bank].miss
     }
 
+    /// Requests of all banks, oldest first.
+    #[inline]
+    pub(super) fn by_age(&self) -> impl Iterator<Item = &Request> {
+        let mut at = self.oldest;
+        std::iter::from_fn(move || {
+            let slot = self.slots.get(at as usize)?;
+            at = slot.newer;
+            Some(&slot.request)
+        })
+    }
+
     /// Takes the oldest request for the open row out.
+    #[inline]
     pub(super) fn take_hit(&mut self, bank: usize, open: u32) -> Option<Request> {
-        let of = &mut self.banks[bank];
-        let i = of.requests.iter().position(|r| r.row == open)?;
-        let request = of.requests.remove(i)?;
-        self.len -= 1;
-        of.hit = of.requests.iter().skip(i).find(|r| r.row == open).map_or(NEVER, |r| r.order);
-        if of.hit == NEVER {
+        let (mut before, mut at) = (NONE, self.banks[bank].first);
+        while self.slots.get(at as usize)?.request.row != open {
+            before = at;
+            at = self.slots[at as usize].next;
+        }
+        let request = self.take(bank, before, at);
+        let mut after = if before == NONE { self.banks[bank].first } else { self.slots[before as usize].next };
+        let mut hit = NEVER;
+        while let Some(slot) = self.slots.get(after as usize) {
+            if slot.request.row == open {
+                hit = slot.request.order;
+                break;
+            }
+            after = slot.next;
+        }
+        self.banks[bank].hit = hit;
+        if hit == NEVER {
             let (p, bit) = self.place(bank);
-            self.hits[p].mask &= !bit;
+            self.wants[p].hits.remove(bit);
         }
         Some(request)
     }
 
     /// Takes the oldest request of a closed bank out: its row is opened for it.
+    #[inline]
     pub(super) fn take_first(&mut self, bank: usize) -> Option<Request> {
+        let first = self.banks[bank].first;
+        (first != NONE).then(|| self.take(bank, NONE, first))
+    }
+
+    /// Takes out what is in slot `at`, after `before` in its bank.
+    #[inline]
+    fn take(&mut self, bank: usize, before: u32, at: u32) -> Request {
         self.len -= 1;
-        self.banks[bank].requests.pop_front()
+        let free = std::mem::replace(&mut self.free, at);
+        let slot = &mut self.slots[at as usize];
+        let Slot { request, next, older, newer } = *slot;
+        slot.next = free;
+        let of = &mut self.banks[bank];
+        if next == NONE {
+            of.last = before;
+        }
+        if before == NONE {
+            of.first = next;
+        } else {
+            self.slots[before as usize].next = next;
+        }
+        if older == NONE {
+            self.oldest = newer;
+        } else {
+            self.slots[older as usize].newer = newer;
+        }
+        if newer == NONE {
+            self.newest = older;
+        } else {
+            self.slots[newer as usize].older = older;
+        }
+        request
+    }
+
+    /// Sorts the requests of `bank` by its row `open`, which has just been opened and is guarded.
+    #[inline]
+    pub(super) fn opened(&mut self, bank: usize, open: u32) {
+        let (p, bit) = self.place(bank);
+        let of = &mut self.banks[bank];
+        let (mut hit, mut miss) = (NEVER, NEVER);
+        let mut at = of.first;
+        while let Some(slot) = self.slots.get(at as usize) {
+            let first = if slot.request.row == open { &mut hit } else { &mut miss };
+            *first = (*first).min(slot.request.order);
+            at = slot.next;
+        }
+        (of.hit, of.miss) = (hit, miss);
+        let wants = &mut self.wants[p];
+        wants.hits.set(bit, hit < NEVER);
+        wants.closed.remove(bit);
+        wants.conflicts.remove(bit);
+    }
+
+    /// The row of `bank` is guarded no longer.
+    #[inline]
+    pub(super) fn released(&mut self, bank: usize) {
+        let (p, bit) = self.place(bank);
+        let (of, wants) = (&self.banks[bank], &mut self.wants[p]);
+        if of.hit < NEVER {
+            wants.hits.insert(bit);
+        }
+        if of.miss < NEVER {
+            wants.conflicts.insert(bit);
+        }
+    }
+
+    /// The row of `bank` has been closed.
+    #[inline]
+    pub(super) fn closed(&mut self, bank: usize) {
+        let (p, bit) = self.place(bank);
+        let of = &mut self.banks[bank];
+        let wants = &mut self.wants[p];
+        (of.hit, of.miss) = (NEVER, self.slots.get(of.first as usize).map_or(NEVER, |s| s.request.order));
+        wants.hits.remove(bit);
+        wants.closed.set(bit, of.miss < NEVER);
+        wants.conflicts.remove(bit);
     }
 
     /// Notes that a row command was issued for the oldest request for another row than `open`.
+    #[inline]
     pub(super) fn note_row_command(&mut self, bank: usize, open: u32) {
-        if let Some(r) = self.banks[bank].requests.iter_mut().find(|r| r.row != open) {
-            r.counted = true;
-        }
-    }
-
-    /// Sorts the requests of `bank` anew, whose open row is now `open`. While the row waits for the request that opened it, `guarded`,
-    /// nobody may close it.
-    pub(super) fn sort(&mut self, bank: usize, open: u32, guarded: bool) {
-        let (p, bit) = self.place(bank);
-        let of = &mut self.banks[bank];
-        (of.hit, of.miss) = (NEVER, NEVER);
-        for r in &of.requests {
-            let first = if r.row == open { &mut of.hit } else { &mut of.miss };
-            if *first == NEVER {
-                *first = r.order;
+        let mut at = self.banks[bank].first;
+        while let Some(slot) = self.slots.get_mut(at as usize) {
+            if slot.request.row != open {
+                slot.request.counted = true;
+                return;
             }
+            at = slot.next;
         }
-        let (hit, miss) = (of.hit < NEVER, of.miss < NEVER);
-        let set = |banks: &mut Banks, on: bool| {
-            if on {
-                banks.mask |= bit;
-                banks.next = 0;
-            } else {
-                banks.mask &= !bit;
-            }
-        };
-        set(&mut self.hits[p], hit);
-        set(&mut self.closed[p], miss && open == CLOSED);
-        set(&mut self.conflicts[p], miss && open != CLOSED && !guarded);
     }
 }
