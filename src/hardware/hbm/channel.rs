@@ -30,23 +30,23 @@ const DRAIN_TO: usize = 2;
 /// A channel and its controller.
 #[derive(Debug, Clone)]
 pub(super) struct Channel {
-    d: Distances,
+    pub(super) d: Distances,
     queue: usize,
     /// Writes above which draining begins, and below which it ends.
     drain: (usize, usize),
-    state: State,
-    reads: Queue,
+    pub(super) state: State,
+    pub(super) reads: Queue,
     writes: Queue,
     /// By bank, the request that its row was opened for.
     opened_for: Vec<Request>,
     draining: bool,
     /// Requests taken in.
-    taken: u64,
-    next_refresh: u64,
+    pub(super) taken: u64,
+    pub(super) next_refresh: u64,
     /// Pseudo-channels that still wait for the present refresh, in order.
     to_refresh: std::ops::Range<usize>,
     /// No command before this tick.
-    wake: u64,
+    pub(super) wake: u64,
     pub(super) counts: Counts,
 }
 
@@ -109,38 +109,6 @@ impl Channel {
             && self.to_refresh.is_empty()
             && self.state.pcs.iter().all(|pc| pc.active.mask == 0)
             && self.reads.wants.iter().all(|w| w.closed.mask | w.conflicts.mask == 0)
-    }
-
-    /// The row that is open in `bank`.
-    #[inline]
-    pub(super) fn is_open(&self, bank: u16, row: u32) -> bool {
-        self.state.banks[usize::from(bank)].row == row
-    }
-
-    /// Serves the next read of an open row after `now`, where [`Self::only_hits`] and before the next refresh; returns when.
-    #[inline]
-    pub(super) fn serve_hit(&mut self, now: u64) -> Option<u64> {
-        let rising = |t: u64| if self.d.half_cycles { t | 1 } else { t };
-        let first = rising(self.state.column_bus.max(now + 1));
-        let ready = |r: &Request| {
-            let b = bank_of(r.order);
-            self.state.column_ready(b, false).max(self.state.pcs[b >> self.state.pc_shift].read)
-        };
-        // Mostly the oldest request of all may be served as soon as the bus is free.
-        let mut oldest = self.reads.by_age().next()?;
-        let mut at = first;
-        if ready(oldest) > first {
-            at = rising(self.reads.by_age().map(ready).min()?.max(first));
-            oldest = self.reads.by_age().find(|r| ready(r) <= at)?;
-        }
-        if at >= self.next_refresh {
-            return None;
-        }
-        let (bank, row) = (bank_of(oldest.order), oldest.row);
-        let request = self.reads.take_hit(bank, row)?;
-        self.serve(at, bank, &request);
-        self.wake = at + 1;
-        Some(at)
     }
 
     /// Lets `now` pass. Returns, if a burst was served, whether it was read.
@@ -256,7 +224,7 @@ impl Channel {
 
     /// Issues the column command of `r`. Returns whether it is a read.
     #[inline]
-    fn serve(&mut self, now: u64, b: usize, r: &Request) -> bool {
+    pub(super) fn serve(&mut self, now: u64, b: usize, r: &Request) -> bool {
         if r.write {
             self.state.write(now, b, &self.d);
         } else {

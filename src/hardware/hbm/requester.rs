@@ -9,7 +9,8 @@ use super::address_map::Decoder;
 use super::channel::{Channel, Settings};
 use super::counts::Counts;
 use super::organisation::Organisation;
-use super::pattern::{Run, Runs};
+use super::pattern::Runs;
+use super::source::{Burst, Source};
 use super::timing::Distances;
 
 /// How addresses are spread over channels.
@@ -26,7 +27,7 @@ pub struct Interleave {
 impl Interleave {
     /// Channel, and burst within it, of the burst numbered `burst`.
     #[inline]
-    fn place(self, burst: u64, shift: u32) -> (usize, u64) {
+    pub(super) fn place(self, burst: u64, shift: u32) -> (usize, u64) {
         let bits = self.channels.ilog2();
         if bits == 0 {
             return (0, burst);
@@ -60,10 +61,7 @@ pub(super) struct Traffic {
 pub(super) struct Memory {
     channels: Vec<Channel>,
     wakes: Vec<u64>,
-    decoder: Decoder,
-    traffic: Traffic,
-    shift: u32,
-    mask: u64,
+    source: Source,
     /// Bursts that may be under way.
     window: u64,
     under_way: u64,
@@ -72,9 +70,6 @@ pub(super) struct Memory {
     read_latency: u64,
     /// Bursts that may be asked for in a tick.
     sends: usize,
-    runs: Runs,
-    run: Run,
-    waiting: Option<(usize, u16, u32, bool)>,
     sent: u64,
     now: u64,
 }
@@ -93,18 +88,12 @@ impl Memory {
         Self {
             wakes: vec![channel.wake(); count],
             channels: vec![channel; count],
-            shift: (traffic.interleave.granularity / burst).max(1).ilog2(),
-            mask: decoder.bursts() * count as u64 - 1,
-            decoder,
-            traffic,
+            source: Source::new(traffic.interleave, burst, decoder, runs),
             window: traffic.window.map_or(u64::MAX, |w| w / burst),
             under_way: 0,
             arrivals: VecDeque::new(),
             read_latency: distances.read_latency,
             sends: count * if distances.half_cycles { 1 } else { 2 },
-            runs,
-            run: Run { first: 0, bursts: 0, write: false },
-            waiting: None,
             sent: 0,
             now: 0,
         }
@@ -115,7 +104,10 @@ impl Memory {
         let alone = self.channels.len() == 1 && self.window == u64::MAX;
         while self.sent < bursts && self.now < end {
             if alone && self.channels[0].only_hits() {
-                self.convey(bursts, end);
+                let most = bursts - self.sent;
+                let (sent, now) = self.channels[0].convey(&mut self.source, most, self.now, end);
+                (self.sent, self.now) = (self.sent + sent, now);
+                self.wakes[0] = self.channels[0].wake();
             }
             let blocked = self.send(bursts);
             if self.sent >= bursts {
@@ -154,27 +146,6 @@ impl Memory {
         }
     }
 
-    /// Goes from read to read while the queue of the only channel is full of reads of open rows and more of them follow.
-    fn convey(&mut self, until: u64, end: u64) {
-        while self.sent < until && self.now < end {
-            let (channel, bank, row, write) = match self.waiting {
-                Some(w) => w,
-                None => self.next_burst(),
-            };
-            self.waiting = Some((channel, bank, row, write));
-            let target = &mut self.channels[0];
-            if write || target.has_room(false) || !target.is_open(bank, row) {
-                return;
-            }
-            let Some(at) = target.serve_hit(self.now) else { return };
-            self.now = at;
-            target.push(at, bank, row, false);
-            self.wakes[0] = target.wake();
-            self.waiting = None;
-            self.sent += 1;
-        }
-    }
-
     /// Sends what can be sent in this tick, at most up to burst `until`.
     fn send(&mut self, until: u64) -> Blocked {
         if self.window < u64::MAX {
@@ -190,35 +161,19 @@ impl Memory {
             if self.under_way >= self.window {
                 return Blocked::ByWindow;
             }
-            let (channel, bank, row, write) = match self.waiting {
-                Some(w) => w,
-                None => self.next_burst(),
-            };
+            let Burst { channel, bank, row, write } = self.source.peek();
+            let channel = channel as usize;
             let target = &mut self.channels[channel];
             if !target.has_room(write) {
-                self.waiting = Some((channel, bank, row, write));
                 return Blocked::ByChannel(channel, write);
             }
             target.push(self.now, bank, row, write);
             self.wakes[channel] = target.wake();
-            self.waiting = None;
+            self.source.advance();
             self.sent += 1;
             self.under_way += 1;
         }
         Blocked::Not
-    }
-
-    #[inline]
-    fn next_burst(&mut self) -> (usize, u16, u32, bool) {
-        while self.run.bursts == 0 {
-            self.run = self.runs.next_run();
-        }
-        let burst = self.run.first & self.mask;
-        self.run.first += 1;
-        self.run.bursts -= 1;
-        let (channel, within) = self.traffic.interleave.place(burst, self.shift);
-        let (bank, row) = self.decoder.bank_and_row(within);
-        (channel, bank, row, self.run.write)
     }
 
     pub(super) const fn sent(&self) -> u64 {

@@ -187,15 +187,67 @@ impl Queue {
         self.banks[bank].miss
     }
 
-    /// Requests of all banks, oldest first.
+    /// Requests of all banks with their slots, oldest first.
     #[inline]
-    pub(super) fn by_age(&self) -> impl Iterator<Item = &Request> {
+    pub(super) fn by_age(&self) -> impl Iterator<Item = (u32, &Request)> {
         let mut at = self.oldest;
         std::iter::from_fn(move || {
-            let slot = self.slots.get(at as usize)?;
+            let here = at;
+            let slot = self.slots.get(here as usize)?;
             at = slot.newer;
-            Some(&slot.request)
+            Some((here, &slot.request))
         })
+    }
+
+    /// Takes what is in slot `at` out and `new` in, by age only: between [`Self::forget_banks`] and [`Self::sort_banks`].
+    #[inline]
+    pub(super) fn exchange(&mut self, at: u32, new: Request) -> Request {
+        if at != self.newest {
+            let Slot { older, newer, .. } = self.slots[at as usize];
+            self.slots[newer as usize].older = older;
+            if older == NONE {
+                self.oldest = newer;
+            } else {
+                self.slots[older as usize].newer = newer;
+            }
+            let slot = &mut self.slots[at as usize];
+            (slot.older, slot.newer) = (self.newest, NONE);
+            self.slots[self.newest as usize].newer = at;
+            self.newest = at;
+        }
+        std::mem::replace(&mut self.slots[at as usize].request, new)
+    }
+
+    /// Keeps requests by age alone, all of them for open rows.
+    pub(super) fn forget_banks(&mut self) {
+        for (p, wants) in self.wants.iter_mut().enumerate() {
+            while wants.hits.mask != 0 {
+                let bank = p << self.pc_shift | wants.hits.mask.trailing_zeros() as usize;
+                self.banks[bank] = OfBank { first: NONE, last: NONE, hit: NEVER, miss: NEVER };
+                wants.hits.mask &= wants.hits.mask - 1;
+            }
+            wants.hits = Banks::NONE;
+        }
+    }
+
+    /// Sorts by bank anew, after [`Self::forget_banks`].
+    pub(super) fn sort_banks(&mut self) {
+        let mut at = self.oldest;
+        while let Some(slot) = self.slots.get_mut(at as usize) {
+            slot.next = NONE;
+            let (here, order) = (at, slot.request.order);
+            at = slot.newer;
+            let bank = bank_of(order);
+            let of = &mut self.banks[bank];
+            let last = std::mem::replace(&mut of.last, here);
+            if last == NONE {
+                (of.first, of.hit) = (here, order);
+                let (p, bit) = self.place(bank);
+                self.wants[p].hits.insert(bit);
+            } else {
+                self.slots[last as usize].next = here;
+            }
+        }
     }
 
     /// Takes the oldest request for the open row out.

@@ -1,0 +1,91 @@
+//! The bursts of a pattern in order, each with the place that it falls on.
+
+use super::address_map::Decoder;
+use super::pattern::{Run, Runs};
+use super::requester::Interleave;
+
+/// A burst and where it goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Burst {
+    pub(super) channel: u32,
+    pub(super) row: u32,
+    /// Over all pseudo-channels.
+    pub(super) bank: u16,
+    pub(super) write: bool,
+}
+
+/// Address bits that are looked up together.
+const LOW: u32 = 8;
+
+/// The bursts of a pattern.
+#[derive(Debug)]
+pub(super) struct Source {
+    runs: Runs,
+    run: Run,
+    interleave: Interleave,
+    shift: u32,
+    mask: u64,
+    decoder: Decoder,
+    /// Bank and row of what the lowest bits of an address say, and of what the bits above it say, last looked up for `high`: a map
+    /// sends every bit somewhere for itself.
+    low: Vec<(u16, u32)>,
+    high: (u64, u16, u32),
+    next: Option<Burst>,
+}
+
+impl Source {
+    /// `burst_bytes`: bytes of a burst.
+    pub(super) fn new(interleave: Interleave, burst_bytes: u64, decoder: Decoder, runs: Runs) -> Self {
+        Self {
+            runs,
+            run: Run { first: 0, bursts: 0, write: false },
+            interleave,
+            shift: (interleave.granularity / burst_bytes).max(1).ilog2(),
+            mask: decoder.bursts() * u64::from(interleave.channels) - 1,
+            low: (0..1 << LOW).map(|low| decoder.bank_and_row(low)).collect(),
+            high: (0, 0, 0),
+            decoder,
+            next: None,
+        }
+    }
+
+    /// The next burst, which stays the next one.
+    #[inline]
+    pub(super) fn peek(&mut self) -> Burst {
+        if let Some(next) = self.next {
+            return next;
+        }
+        let next = self.make();
+        self.next = Some(next);
+        next
+    }
+
+    /// Goes on to the burst after the one that was peeked at.
+    #[inline]
+    pub(super) const fn advance(&mut self) {
+        self.next = None;
+    }
+
+    #[inline]
+    fn make(&mut self) -> Burst {
+        while self.run.bursts == 0 {
+            self.run = self.runs.next_run();
+        }
+        let burst = self.run.first & self.mask;
+        self.run.first += 1;
+        self.run.bursts -= 1;
+        let (channel, within) = self.interleave.place(burst, self.shift);
+        let high = within >> LOW;
+        if self.high.0 != high {
+            let (bank, row) = self.decoder.bank_and_row(high << LOW);
+            self.high = (high, bank, row);
+        }
+        let (bank, row) = self.low[(within & ((1 << LOW) - 1)) as usize];
+        Burst {
+            channel: channel as u32,
+            row: row | self.high.2,
+            bank: bank | self.high.1,
+            write: self.run.write,
+        }
+    }
+}
