@@ -11,7 +11,7 @@ use super::counts::Counts;
 use super::organisation::Organisation;
 use super::state::State;
 use super::timing::Distances;
-use super::waiting::{Banks, CLOSED, NEVER, Queue, Request, bank_of, order};
+use super::waiting::{Banks, CLOSED, NEVER, PC_SHIFT, PLACES, Queue, Request, bank_of, order};
 
 /// Settings of a controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,6 @@ pub(super) struct Channel {
     pub(super) state: State,
     pub(super) reads: Queue,
     writes: Queue,
-    /// By bank, the request that its row was opened for.
-    opened_for: Vec<Request>,
     draining: bool,
     /// Requests taken in.
     pub(super) taken: u64,
@@ -52,9 +50,7 @@ pub(super) struct Channel {
 
 impl Channel {
     pub(super) fn new(organisation: &Organisation, d: Distances, settings: Settings) -> Self {
-        let banks = organisation.all_banks() as usize;
         let pcs = organisation.pseudo_channels as usize;
-        let nobody = Request { order: 0, arrival: 0, row: CLOSED, counted: false, write: false };
         let next_refresh = if settings.refresh { d.refresh_interval } else { NEVER };
         let queue = settings.queue;
         Self {
@@ -62,9 +58,8 @@ impl Channel {
             queue,
             drain: (queue * DRAIN_FROM / 10, (queue * DRAIN_TO).div_ceil(10)),
             state: State::new(organisation),
-            reads: Queue::new(banks, pcs, queue),
-            writes: Queue::new(banks, pcs, queue),
-            opened_for: vec![nobody; banks],
+            reads: Queue::new(pcs, queue),
+            writes: Queue::new(pcs, queue),
             draining: true,
             taken: 0,
             next_refresh,
@@ -86,7 +81,8 @@ impl Channel {
         let b = usize::from(bank);
         let request = Request { order: order(self.taken, b), arrival: now, row, counted: false, write };
         self.taken += 1;
-        let (open, guarded) = (self.state.banks[b].row, self.state.guarded(b));
+        let pc = self.state.pc(b);
+        let (open, guarded) = (pc.banks[b % PLACES].row, pc.guarded(b));
         let queue = if write { &mut self.writes } else { &mut self.reads };
         queue.push(b, open, guarded, request);
         // It may be served in the tick that begins now.
@@ -108,7 +104,7 @@ impl Channel {
             && !self.draining
             && self.to_refresh.is_empty()
             && self.state.pcs.iter().all(|pc| pc.active.mask == 0)
-            && self.reads.wants.iter().all(|w| w.closed.mask | w.conflicts.mask == 0)
+            && self.reads.pcs.iter().all(|w| w.closed.mask | w.conflicts.mask == 0)
     }
 
     /// Lets `now` pass. Returns, if a burst was served, whether it was read.
@@ -136,7 +132,7 @@ impl Channel {
         let queue = if self.will_drain() { &self.writes } else { &self.reads };
         let pcs = &self.state.pcs;
         if self.to_refresh.is_empty() {
-            for (pc, wants) in pcs.iter().zip(&queue.wants) {
+            for (pc, wants) in pcs.iter().zip(&queue.pcs) {
                 column = column.min(pc.active.next.min(wants.hits.next).max(pc.read.min(pc.write)));
                 rising = rising.min(wants.closed.next.max(pc.act));
                 either = either.min(wants.conflicts.next.max(pc.pre));
@@ -176,26 +172,22 @@ impl Channel {
     fn column(&mut self, now: u64) -> Option<bool> {
         // Requests whose row was opened for them go first.
         let mut due = NEVER;
-        for p in 0..self.state.pcs.len() {
-            let pc = &self.state.pcs[p];
-            if pc.active.next > now {
-                continue;
+        for pc in &mut self.state.pcs {
+            if pc.active.next <= now {
+                let ready = |b: usize| {
+                    let write = pc.opened_for[b].write;
+                    pc.column_ready(b, write).max(if write { pc.write } else { pc.read })
+                };
+                pc.active.next = oldest_ready(pc.active, now, ready, |b| pc.opened_for[b].order, &mut due);
             }
-            let ready = |b: usize| {
-                let write = self.opened_for[b].write;
-                self.state.column_ready(b, write).max(if write { pc.write } else { pc.read })
-            };
-            let base = p << self.state.pc_shift;
-            let next = oldest_ready(pc.active, base, now, ready, |b| self.opened_for[b].order, &mut due);
-            self.state.pcs[p].active.next = next;
         }
         if due < NEVER {
             let b = bank_of(due);
-            let (p, bit) = self.state.pc_and_bit(b);
-            self.state.pcs[p].active.remove(bit);
+            let pc = &mut self.state.pcs[b >> PC_SHIFT];
+            pc.active.remove(1 << (b % PLACES));
             self.reads.released(b);
             self.writes.released(b);
-            let request = self.opened_for[b];
+            let request = pc.opened_for[b % PLACES];
             return Some(self.serve(now, b, &request));
         }
         if !self.to_refresh.is_empty() {
@@ -204,21 +196,17 @@ impl Channel {
         self.set_draining();
         let write = self.draining;
         let queue = if write { &mut self.writes } else { &mut self.reads };
-        for p in 0..self.state.pcs.len() {
-            let (banks, pc) = (queue.wants[p].hits, &self.state.pcs[p]);
-            if banks.next.max(if write { pc.write } else { pc.read }) > now {
-                continue;
+        for (pc, wants) in self.state.pcs.iter().zip(&mut queue.pcs) {
+            if wants.hits.next.max(if write { pc.write } else { pc.read }) <= now {
+                let ready = |b| pc.column_ready(b, write);
+                wants.hits.next = oldest_ready(wants.hits, now, ready, |b| wants.oldest_hit(b), &mut due);
             }
-            let base = p << self.state.pc_shift;
-            let ready = |b| self.state.column_ready(b, write);
-            queue.wants[p].hits.next =
-                oldest_ready(banks, base, now, ready, |b| queue.oldest_hit(b), &mut due);
         }
         if due == NEVER {
             return None;
         }
         let b = bank_of(due);
-        let request = queue.take_hit(b, self.state.banks[b].row)?;
+        let request = queue.take_hit(b, self.state.pc(b).banks[b % PLACES].row)?;
         Some(self.serve(now, b, &request))
     }
 
@@ -247,26 +235,24 @@ impl Channel {
         self.set_draining();
         let mut due = NEVER;
         let queue = if self.draining { &mut self.writes } else { &mut self.reads };
-        for p in 0..self.state.pcs.len() {
-            let (wants, pc) = (queue.wants[p], &self.state.pcs[p]);
-            let base = p << self.state.pc_shift;
+        for (pc, wants) in self.state.pcs.iter().zip(&mut queue.pcs) {
             if rising && wants.closed.next.max(pc.act) <= now {
-                let ready = |b: usize| self.state.act_ready(b);
-                queue.wants[p].closed.next =
-                    oldest_ready(wants.closed, base, now, ready, |b| queue.oldest_miss(b), &mut due);
+                let ready = |b: usize| pc.act_ready(b);
+                wants.closed.next = oldest_ready(wants.closed, now, ready, |b| wants.oldest_miss(b), &mut due);
             }
             if wants.conflicts.next.max(pc.pre) <= now {
-                let ready = |b: usize| self.state.banks[b].pre;
-                queue.wants[p].conflicts.next =
-                    oldest_ready(wants.conflicts, base, now, ready, |b| queue.oldest_miss(b), &mut due);
+                let ready = |b: usize| pc.banks[b].pre;
+                wants.conflicts.next =
+                    oldest_ready(wants.conflicts, now, ready, |b| wants.oldest_miss(b), &mut due);
             }
         }
         if due < NEVER {
             let b = bank_of(due);
-            if self.state.banks[b].row == CLOSED {
+            let open = self.state.pc(b).banks[b % PLACES].row;
+            if open == CLOSED {
                 self.activate(now, b);
             } else {
-                self.precharge(now, b);
+                self.precharge(now, b, open);
             }
         }
     }
@@ -276,17 +262,15 @@ impl Channel {
     fn activate(&mut self, now: u64, b: usize) {
         let queue = if self.draining { &mut self.writes } else { &mut self.reads };
         let Some(request) = queue.take_first(b) else { return };
-        self.opened_for[b] = Request { counted: true, ..request };
-        self.state.activate(now, b, request.row, request.write, &self.d);
+        self.state.activate(now, b, Request { counted: true, ..request }, &self.d);
         self.counts.activates += 1;
         self.reads.opened(b, request.row);
         self.writes.opened(b, request.row);
     }
 
-    /// Closes the row of bank `b`, which the oldest request for another row does not want.
+    /// Closes the row `open` of bank `b`, which the oldest request for another row does not want.
     #[inline]
-    fn precharge(&mut self, now: u64, b: usize) {
-        let open = self.state.banks[b].row;
+    fn precharge(&mut self, now: u64, b: usize, open: u32) {
         let queue = if self.draining { &mut self.writes } else { &mut self.reads };
         queue.note_row_command(b, open);
         self.state.precharge(now, b, &self.d);
@@ -301,7 +285,8 @@ impl Channel {
         if pc.open > 0 {
             // Rows that were opened for a request are read first.
             if pc.active.mask == 0 && pc.pre_all.max(pc.pre) <= now {
-                for b in self.state.precharge_all(now, p, &self.d) {
+                self.state.precharge_all(now, p, &self.d);
+                for b in p << PC_SHIFT..(p + 1) << PC_SHIFT {
                     self.reads.closed(b);
                     self.writes.closed(b);
                 }
@@ -315,11 +300,10 @@ impl Channel {
 }
 
 /// First come, first served among the banks whose command is ready: `due` becomes the order of the oldest of them, if that is older.
-/// `base` is the first bank of the pseudo-channel. Returns when the first of all `banks` is ready.
+/// Returns when the first of all `banks` is ready.
 #[inline]
 fn oldest_ready(
     banks: Banks,
-    base: usize,
     now: u64,
     ready: impl Fn(usize) -> u64,
     order: impl Fn(usize) -> u64,
@@ -327,7 +311,7 @@ fn oldest_ready(
 ) -> u64 {
     let (mut first, mut mask) = (NEVER, banks.mask);
     while mask != 0 {
-        let b = base | mask.trailing_zeros() as usize;
+        let b = mask.trailing_zeros() as usize % PLACES;
         mask &= mask - 1;
         let at = ready(b);
         first = first.min(at);

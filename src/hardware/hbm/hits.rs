@@ -5,7 +5,7 @@
 
 use super::channel::Channel;
 use super::source::Source;
-use super::waiting::{Request, bank_of, order};
+use super::waiting::{PLACES, Request, bank_of, order};
 
 impl Channel {
     /// Goes from read to read, after `now` and before `end`, `most` of them at most, while [`Self::only_hits`] and the queue is full
@@ -13,7 +13,9 @@ impl Channel {
     pub(super) fn convey(&mut self, source: &mut Source, most: u64, now: u64, end: u64) -> (u64, u64) {
         let fits = |channel: &Self, source: &mut Source| {
             let next = source.peek();
-            (!next.write && channel.state.banks[usize::from(next.bank)].row == next.row).then_some(next)
+            let bank = usize::from(next.bank);
+            let open = channel.state.pc(bank).banks[bank % PLACES].row;
+            (!next.write && open == next.row).then_some(next)
         };
         if self.has_room(false) || fits(self, source).is_none() {
             return (0, now);
@@ -62,6 +64,7 @@ impl Channel {
     #[inline]
     fn hit_ready(&self, request: &Request) -> u64 {
         let b = bank_of(request.order);
-        self.state.column_ready(b, false).max(self.state.pcs[b >> self.state.pc_shift].read)
+        let pc = self.state.pc(b);
+        pc.column_ready(b, false).max(pc.read)
     }
 }

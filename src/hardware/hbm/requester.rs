@@ -88,7 +88,7 @@ impl Memory {
         Self {
             wakes: vec![channel.wake(); count],
             channels: vec![channel; count],
-            source: Source::new(traffic.interleave, burst, decoder, runs),
+            source: Source::new(traffic.interleave, organisation, decoder, runs),
             window: traffic.window.map_or(u64::MAX, |w| w / burst),
             under_way: 0,
             arrivals: VecDeque::new(),

@@ -1,15 +1,17 @@
 //! The bursts of a pattern in order, each with the place that it falls on.
 
 use super::address_map::Decoder;
+use super::organisation::Organisation;
 use super::pattern::{Run, Runs};
 use super::requester::Interleave;
+use super::waiting::PC_SHIFT;
 
 /// A burst and where it goes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Burst {
     pub(super) channel: u32,
     pub(super) row: u32,
-    /// Over all pseudo-channels.
+    /// Numbered as in a [`super::waiting::Queue`].
     pub(super) bank: u16,
     pub(super) write: bool,
 }
@@ -30,23 +32,40 @@ pub(super) struct Source {
     /// sends every bit somewhere for itself.
     low: Vec<(u16, u32)>,
     high: (u64, u16, u32),
+    /// Address bits of the banks of a pseudo-channel.
+    banks: u32,
     next: Option<Burst>,
 }
 
 impl Source {
-    /// `burst_bytes`: bytes of a burst.
-    pub(super) fn new(interleave: Interleave, burst_bytes: u64, decoder: Decoder, runs: Runs) -> Self {
+    pub(super) fn new(interleave: Interleave, organisation: &Organisation, decoder: Decoder, runs: Runs) -> Self {
+        let burst_bytes = u64::from(organisation.burst_bytes);
+        let banks = organisation.all_banks() / organisation.pseudo_channels;
         Self {
             runs,
             run: Run { first: 0, bursts: 0, write: false },
             interleave,
             shift: (interleave.granularity / burst_bytes).max(1).ilog2(),
             mask: decoder.bursts() * u64::from(interleave.channels) - 1,
-            low: (0..1 << LOW).map(|low| decoder.bank_and_row(low)).collect(),
+            low: Vec::new(),
             high: (0, 0, 0),
+            banks: banks.ilog2(),
             decoder,
             next: None,
         }
+        .with_table()
+    }
+
+    fn with_table(mut self) -> Self {
+        self.low = (0..1 << LOW).map(|low| self.place(low)).collect();
+        self
+    }
+
+    /// Bank and row of a burst of a channel.
+    fn place(&self, burst: u64) -> (u16, u32) {
+        let (bank, row) = self.decoder.bank_and_row(burst);
+        let (pc, within) = (bank >> self.banks, bank & ((1 << self.banks) - 1));
+        (pc << PC_SHIFT | within, row)
     }
 
     /// The next burst, which stays the next one.
@@ -77,7 +96,7 @@ impl Source {
         let (channel, within) = self.interleave.place(burst, self.shift);
         let high = within >> LOW;
         if self.high.0 != high {
-            let (bank, row) = self.decoder.bank_and_row(high << LOW);
+            let (bank, row) = self.place(high << LOW);
             self.high = (high, bank, row);
         }
         let (bank, row) = self.low[(within & ((1 << LOW) - 1)) as usize];

@@ -1,11 +1,17 @@
 //! Requests that wait in a controller's queue, by bank and by age.
 
+use super::device::MOST_BANKS;
+
 /// No row is open.
 pub(super) const CLOSED: u32 = u32::MAX;
 /// Never.
 pub(super) const NEVER: u64 = u64::MAX;
 /// No slot of a queue.
 const NONE: u32 = u32::MAX;
+/// Places for banks in a pseudo-channel: a bank's number is that of its pseudo-channel times this, and its own in it.
+pub(super) const PLACES: usize = MOST_BANKS as usize;
+/// The same as a shift.
+pub(super) const PC_SHIFT: u32 = MOST_BANKS.ilog2();
 /// Bits of an order that hold the bank.
 const BANK_BITS: u32 = 16;
 
@@ -31,6 +37,9 @@ pub(super) struct Request {
     pub(super) write: bool,
 }
 
+/// No request.
+pub(super) const NOBODY: Request = Request { order: 0, arrival: 0, row: CLOSED, counted: false, write: false };
+
 /// A request and its neighbours; a free slot has only the next free one.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
@@ -51,6 +60,10 @@ struct OfBank {
     hit: u64,
     /// Order of the oldest request for another row.
     miss: u64,
+}
+
+impl OfBank {
+    const EMPTY: Self = Self { first: NONE, last: NONE, hit: NEVER, miss: NEVER };
 }
 
 /// Banks of a pseudo-channel as bits, and a tick before which none of them is ready: never, where there are none.
@@ -84,8 +97,8 @@ impl Banks {
     }
 }
 
-/// Which banks of a pseudo-channel want which command.
-#[derive(Debug, Clone, Copy)]
+/// What waits for a pseudo-channel.
+#[derive(Debug, Clone)]
 pub(super) struct Wants {
     /// Banks with requests for their open row.
     pub(super) hits: Banks,
@@ -93,6 +106,21 @@ pub(super) struct Wants {
     pub(super) closed: Banks,
     /// Banks with an open row and requests for another, to be closed.
     pub(super) conflicts: Banks,
+    banks: [OfBank; PLACES],
+}
+
+impl Wants {
+    /// Order of the oldest request for the open row of `bank`.
+    #[inline]
+    pub(super) const fn oldest_hit(&self, bank: usize) -> u64 {
+        self.banks[bank % PLACES].hit
+    }
+
+    /// Order of the oldest request for another row than the open one of `bank`.
+    #[inline]
+    pub(super) const fn oldest_miss(&self, bank: usize) -> u64 {
+        self.banks[bank % PLACES].miss
+    }
 }
 
 /// A queue: requests by bank and by age, and which banks want which command, by pseudo-channel.
@@ -100,39 +128,36 @@ pub(super) struct Wants {
 pub(super) struct Queue {
     slots: Vec<Slot>,
     free: u32,
-    banks: Vec<OfBank>,
     oldest: u32,
     newest: u32,
     pub(super) len: usize,
-    pub(super) wants: Vec<Wants>,
-    pc_shift: u32,
+    pub(super) pcs: Vec<Wants>,
+}
+
+/// The bit of a bank in its pseudo-channel.
+#[inline]
+const fn bit(bank: usize) -> u64 {
+    1 << (bank % PLACES)
 }
 
 impl Queue {
-    pub(super) fn new(banks: usize, pcs: usize, size: usize) -> Self {
-        let request = Request { order: 0, arrival: 0, row: CLOSED, counted: false, write: false };
+    pub(super) fn new(pcs: usize, size: usize) -> Self {
         let slot = |i: usize| Slot {
-            request,
+            request: NOBODY,
             next: if i + 1 < size { i as u32 + 1 } else { NONE },
             older: NONE,
             newer: NONE,
         };
-        let wants = Wants { hits: Banks::NONE, closed: Banks::NONE, conflicts: Banks::NONE };
+        let wants =
+            Wants { hits: Banks::NONE, closed: Banks::NONE, conflicts: Banks::NONE, banks: [OfBank::EMPTY; PLACES] };
         Self {
             slots: (0..size).map(slot).collect(),
             free: 0,
-            banks: vec![OfBank { first: NONE, last: NONE, hit: NEVER, miss: NEVER }; banks],
             oldest: NONE,
             newest: NONE,
             len: 0,
-            wants: vec![wants; pcs],
-            pc_shift: (banks / pcs).ilog2(),
+            pcs: vec![wants; pcs],
         }
-    }
-
-    #[inline]
-    const fn place(&self, bank: usize) -> (usize, u64) {
-        (bank >> self.pc_shift, 1 << (bank & ((1 << self.pc_shift) - 1)))
     }
 
     /// Takes a request in, for which there is room. `open` is the row that is open; while it waits for the request that opened it,
@@ -150,8 +175,8 @@ impl Queue {
         } else {
             self.slots[newest as usize].newer = new;
         }
-        let (p, bit) = self.place(bank);
-        let of = &mut self.banks[bank];
+        let wants = &mut self.pcs[bank >> PC_SHIFT];
+        let of = &mut wants.banks[bank % PLACES];
         let last = std::mem::replace(&mut of.last, new);
         if last == NONE {
             of.first = new;
@@ -162,29 +187,16 @@ impl Queue {
         if open == request.row {
             if of.hit == NEVER {
                 of.hit = request.order;
-                self.wants[p].hits.insert(bit);
+                wants.hits.insert(bit(bank));
             }
         } else if of.miss == NEVER {
             of.miss = request.order;
-            let wants = &mut self.wants[p];
             let banks = if open == CLOSED { &mut wants.closed } else { &mut wants.conflicts };
-            banks.insert(bit);
+            banks.insert(bit(bank));
             if guarded {
-                banks.remove(bit);
+                banks.remove(bit(bank));
             }
         }
-    }
-
-    /// Order of the oldest request for the open row of `bank`.
-    #[inline]
-    pub(super) fn oldest_hit(&self, bank: usize) -> u64 {
-        self.banks[bank].hit
-    }
-
-    /// Order of the oldest request for another row than the open one of `bank`.
-    #[inline]
-    pub(super) fn oldest_miss(&self, bank: usize) -> u64 {
-        self.banks[bank].miss
     }
 
     /// Requests of all banks with their slots, oldest first.
@@ -220,11 +232,11 @@ impl Queue {
 
     /// Keeps requests by age alone, all of them for open rows.
     pub(super) fn forget_banks(&mut self) {
-        for (p, wants) in self.wants.iter_mut().enumerate() {
-            while wants.hits.mask != 0 {
-                let bank = p << self.pc_shift | wants.hits.mask.trailing_zeros() as usize;
-                self.banks[bank] = OfBank { first: NONE, last: NONE, hit: NEVER, miss: NEVER };
-                wants.hits.mask &= wants.hits.mask - 1;
+        for wants in &mut self.pcs {
+            let mut mask = wants.hits.mask;
+            while mask != 0 {
+                wants.banks[mask.trailing_zeros() as usize % PLACES] = OfBank::EMPTY;
+                mask &= mask - 1;
             }
             wants.hits = Banks::NONE;
         }
@@ -238,12 +250,12 @@ impl Queue {
             let (here, order) = (at, slot.request.order);
             at = slot.newer;
             let bank = bank_of(order);
-            let of = &mut self.banks[bank];
+            let wants = &mut self.pcs[bank >> PC_SHIFT];
+            let of = &mut wants.banks[bank % PLACES];
             let last = std::mem::replace(&mut of.last, here);
             if last == NONE {
                 (of.first, of.hit) = (here, order);
-                let (p, bit) = self.place(bank);
-                self.wants[p].hits.insert(bit);
+                wants.hits.insert(bit(bank));
             } else {
                 self.slots[last as usize].next = here;
             }
@@ -253,13 +265,12 @@ impl Queue {
     /// Takes the oldest request for the open row out.
     #[inline]
     pub(super) fn take_hit(&mut self, bank: usize, open: u32) -> Option<Request> {
-        let (mut before, mut at) = (NONE, self.banks[bank].first);
+        let (mut before, mut at) = (NONE, self.of(bank).first);
         while self.slots.get(at as usize)?.request.row != open {
             before = at;
             at = self.slots[at as usize].next;
         }
-        let request = self.take(bank, before, at);
-        let mut after = if before == NONE { self.banks[bank].first } else { self.slots[before as usize].next };
+        let (request, mut after) = self.take(bank, before, at);
         let mut hit = NEVER;
         while let Some(slot) = self.slots.get(after as usize) {
             if slot.request.row == open {
@@ -268,10 +279,10 @@ impl Queue {
             }
             after = slot.next;
         }
-        self.banks[bank].hit = hit;
+        let wants = &mut self.pcs[bank >> PC_SHIFT];
+        wants.banks[bank % PLACES].hit = hit;
         if hit == NEVER {
-            let (p, bit) = self.place(bank);
-            self.wants[p].hits.remove(bit);
+            wants.hits.remove(bit(bank));
         }
         Some(request)
     }
@@ -279,19 +290,24 @@ impl Queue {
     /// Takes the oldest request of a closed bank out: its row is opened for it.
     #[inline]
     pub(super) fn take_first(&mut self, bank: usize) -> Option<Request> {
-        let first = self.banks[bank].first;
-        (first != NONE).then(|| self.take(bank, NONE, first))
+        let first = self.of(bank).first;
+        (first != NONE).then(|| self.take(bank, NONE, first).0)
     }
 
-    /// Takes out what is in slot `at`, after `before` in its bank.
     #[inline]
-    fn take(&mut self, bank: usize, before: u32, at: u32) -> Request {
+    fn of(&self, bank: usize) -> &OfBank {
+        &self.pcs[bank >> PC_SHIFT].banks[bank % PLACES]
+    }
+
+    /// Takes out what is in slot `at`, after `before` in its bank. Returns also what comes after it in its bank.
+    #[inline]
+    fn take(&mut self, bank: usize, before: u32, at: u32) -> (Request, u32) {
         self.len -= 1;
         let free = std::mem::replace(&mut self.free, at);
         let slot = &mut self.slots[at as usize];
         let Slot { request, next, older, newer } = *slot;
         slot.next = free;
-        let of = &mut self.banks[bank];
+        let of = &mut self.pcs[bank >> PC_SHIFT].banks[bank % PLACES];
         if next == NONE {
             of.last = before;
         }
@@ -310,14 +326,14 @@ impl Queue {
         } else {
             self.slots[newer as usize].older = older;
         }
-        request
+        (request, next)
     }
 
     /// Sorts the requests of `bank` by its row `open`, which has just been opened and is guarded.
     #[inline]
     pub(super) fn opened(&mut self, bank: usize, open: u32) {
-        let (p, bit) = self.place(bank);
-        let of = &mut self.banks[bank];
+        let wants = &mut self.pcs[bank >> PC_SHIFT];
+        let of = &mut wants.banks[bank % PLACES];
         let (mut hit, mut miss) = (NEVER, NEVER);
         let mut at = of.first;
         while let Some(slot) = self.slots.get(at as usize) {
@@ -326,41 +342,38 @@ impl Queue {
             at = slot.next;
         }
         (of.hit, of.miss) = (hit, miss);
-        let wants = &mut self.wants[p];
-        wants.hits.set(bit, hit < NEVER);
-        wants.closed.remove(bit);
-        wants.conflicts.remove(bit);
+        wants.hits.set(bit(bank), hit < NEVER);
+        wants.closed.remove(bit(bank));
     }
 
     /// The row of `bank` is guarded no longer.
     #[inline]
     pub(super) fn released(&mut self, bank: usize) {
-        let (p, bit) = self.place(bank);
-        let (of, wants) = (&self.banks[bank], &mut self.wants[p]);
+        let wants = &mut self.pcs[bank >> PC_SHIFT];
+        let of = &wants.banks[bank % PLACES];
         if of.hit < NEVER {
-            wants.hits.insert(bit);
+            wants.hits.insert(bit(bank));
         }
         if of.miss < NEVER {
-            wants.conflicts.insert(bit);
+            wants.conflicts.insert(bit(bank));
         }
     }
 
     /// The row of `bank` has been closed.
     #[inline]
     pub(super) fn closed(&mut self, bank: usize) {
-        let (p, bit) = self.place(bank);
-        let of = &mut self.banks[bank];
-        let wants = &mut self.wants[p];
+        let wants = &mut self.pcs[bank >> PC_SHIFT];
+        let of = &mut wants.banks[bank % PLACES];
         (of.hit, of.miss) = (NEVER, self.slots.get(of.first as usize).map_or(NEVER, |s| s.request.order));
-        wants.hits.remove(bit);
-        wants.closed.set(bit, of.miss < NEVER);
-        wants.conflicts.remove(bit);
+        wants.hits.remove(bit(bank));
+        wants.closed.set(bit(bank), of.miss < NEVER);
+        wants.conflicts.remove(bit(bank));
     }
 
     /// Notes that a row command was issued for the oldest request for another row than `open`.
     #[inline]
     pub(super) fn note_row_command(&mut self, bank: usize, open: u32) {
-        let mut at = self.banks[bank].first;
+        let mut at = self.of(bank).first;
         while let Some(slot) = self.slots.get_mut(at as usize) {
             if slot.request.row != open {
                 slot.request.counted = true;
