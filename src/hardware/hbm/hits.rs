@@ -10,6 +10,7 @@ use super::waiting::{PLACES, Request, bank_of, order};
 impl Channel {
     /// Goes from read to read, after `now` and before `end`, `most` of them at most, while [`Self::only_hits`] and the queue is full
     /// and the next burst of `source` is another read of an open row. Returns how many, and the tick of the last one.
+    #[inline(never)]
     pub(super) fn convey(&mut self, source: &mut Source, most: u64, now: u64, end: u64) -> (u64, u64) {
         let fits = |channel: &Self, source: &mut Source| {
             let next = source.peek();

@@ -101,14 +101,62 @@ impl Memory {
 
     /// Lets time pass until `bursts` bursts have been asked for since the beginning, or until tick `end`.
     pub(super) fn run(&mut self, bursts: u64, end: u64) {
-        let alone = self.channels.len() == 1 && self.window == u64::MAX;
+        if self.channels.len() == 1 && self.window == u64::MAX {
+            self.run_alone(bursts, end);
+        } else {
+            self.run_together(bursts, end);
+        }
+    }
+
+    /// One channel, and no limit to what is under way: [`Self::run_together`] without what such a requester never waits for.
+    fn run_alone(&mut self, bursts: u64, end: u64) {
+        let [channel] = &mut self.channels[..] else { return };
         while self.sent < bursts && self.now < end {
-            if alone && self.channels[0].only_hits() {
+            if channel.only_hits() {
                 let most = bursts - self.sent;
-                let (sent, now) = self.channels[0].convey(&mut self.source, most, self.now, end);
+                let (sent, now) = channel.convey(&mut self.source, most, self.now, end);
                 (self.sent, self.now) = (self.sent + sent, now);
-                self.wakes[0] = self.channels[0].wake();
             }
+            let mut full = None;
+            for _ in 0..self.sends {
+                if self.sent >= bursts {
+                    return;
+                }
+                let Burst { bank, row, write, .. } = self.source.peek();
+                if !channel.has_room(write) {
+                    full = Some(write);
+                    break;
+                }
+                channel.push(self.now, bank, row, write);
+                self.source.advance();
+                self.sent += 1;
+            }
+            if self.sent >= bursts {
+                return;
+            }
+            // Where the queue is full, it goes on once a burst has been served.
+            loop {
+                self.now += 1;
+                if channel.wake() <= self.now {
+                    channel.tick(self.now);
+                }
+                if full.is_none_or(|write| channel.has_room(write)) {
+                    break;
+                }
+                let next = channel.wake();
+                if next > self.now + 1 && next < u64::MAX {
+                    self.now = (next - 1).min(end.max(self.now));
+                }
+                if self.now >= end || channel.only_hits() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Several channels, or a window.
+    fn run_together(&mut self, bursts: u64, end: u64) {
+        while self.sent < bursts && self.now < end {
             let blocked = self.send(bursts);
             if self.sent >= bursts {
                 break;

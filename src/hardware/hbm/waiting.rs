@@ -141,18 +141,12 @@ const fn bit(bank: usize) -> u64 {
 }
 
 impl Queue {
-    pub(super) fn new(pcs: usize, size: usize) -> Self {
-        let slot = |i: usize| Slot {
-            request: NOBODY,
-            next: if i + 1 < size { i as u32 + 1 } else { NONE },
-            older: NONE,
-            newer: NONE,
-        };
+    pub(super) fn new(pcs: usize) -> Self {
         let wants =
             Wants { hits: Banks::NONE, closed: Banks::NONE, conflicts: Banks::NONE, banks: [OfBank::EMPTY; PLACES] };
         Self {
-            slots: (0..size).map(slot).collect(),
-            free: 0,
+            slots: Vec::new(),
+            free: NONE,
             oldest: NONE,
             newest: NONE,
             len: 0,
@@ -165,10 +159,17 @@ impl Queue {
     #[inline]
     pub(super) fn push(&mut self, bank: usize, open: u32, guarded: bool, request: Request) {
         self.len += 1;
-        let new = self.free;
-        let slot = &mut self.slots[new as usize];
-        self.free = slot.next;
-        *slot = Slot { request, next: NONE, older: self.newest, newer: NONE };
+        let slot = Slot { request, next: NONE, older: self.newest, newer: NONE };
+        let new = match self.slots.get_mut(self.free as usize) {
+            Some(free) => {
+                let next = std::mem::replace(free, slot).next;
+                std::mem::replace(&mut self.free, next)
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() as u32 - 1
+            }
+        };
         let newest = std::mem::replace(&mut self.newest, new);
         if newest == NONE {
             self.oldest = new;
