@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use super::address_map::Decoder;
 use super::channel::{Channel, Settings};
 use super::counts::Counts;
+use super::hits::Cycle;
 use super::organisation::Organisation;
 use super::pattern::Runs;
 use super::source::{Burst, Source};
@@ -62,6 +63,7 @@ pub(super) struct Memory {
     channels: Vec<Channel>,
     wakes: Vec<u64>,
     source: Source,
+    cycle: Cycle,
     /// Bursts that may be under way.
     window: u64,
     under_way: u64,
@@ -84,11 +86,13 @@ impl Memory {
     ) -> Self {
         let count = traffic.interleave.channels as usize;
         let burst = u64::from(organisation.burst_bytes);
+        let source = Source::new(traffic.interleave, organisation, decoder, runs);
         let channel = Channel::new(organisation, distances, traffic.settings);
         Self {
             wakes: vec![channel.wake(); count],
             channels: vec![channel; count],
-            source: Source::new(traffic.interleave, organisation, decoder, runs),
+            cycle: Cycle::new(&source, organisation, &distances),
+            source,
             window: traffic.window.map_or(u64::MAX, |w| w / burst),
             under_way: 0,
             arrivals: VecDeque::new(),
@@ -114,7 +118,7 @@ impl Memory {
         while self.sent < bursts && self.now < end {
             if channel.only_hits() {
                 let most = bursts - self.sent;
-                let (sent, now) = channel.convey(&mut self.source, most, self.now, end);
+                let (sent, now) = channel.convey(&mut self.source, &self.cycle, most, self.now, end);
                 (self.sent, self.now) = (self.sent + sent, now);
             }
             let mut full = None;

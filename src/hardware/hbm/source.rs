@@ -18,6 +18,8 @@ pub(super) struct Burst {
 
 /// Address bits that are looked up together.
 const LOW: u32 = 8;
+/// They alone.
+const LOW_MASK: u64 = (1 << LOW) - 1;
 
 /// The bursts of a pattern.
 #[derive(Debug)]
@@ -82,6 +84,14 @@ impl Source {
     /// Goes on to the burst after the one that was peeked at.
     #[inline]
     pub(super) const fn advance(&mut self) {
+        self.skip(1);
+    }
+
+    /// Leaves out `bursts`, the one that was peeked at among them, all of them of [`Self::ahead`].
+    #[inline]
+    pub(super) const fn skip(&mut self, bursts: u64) {
+        self.run.first += bursts;
+        self.run.bursts -= bursts;
         self.next = None;
     }
 
@@ -91,20 +101,41 @@ impl Source {
             self.run = self.runs.next_run();
         }
         let burst = self.run.first & self.mask;
-        self.run.first += 1;
-        self.run.bursts -= 1;
         let (channel, within) = self.interleave.place(burst, self.shift);
         let high = within >> LOW;
         if self.high.0 != high {
             let (bank, row) = self.place(high << LOW);
             self.high = (high, bank, row);
         }
-        let (bank, row) = self.low[(within & ((1 << LOW) - 1)) as usize];
+        let (bank, row) = self.low[(within & LOW_MASK) as usize];
         Burst {
             channel: channel as u32,
             row: row | self.high.2,
             bank: bank | self.high.1,
             write: self.run.write,
         }
+    }
+
+    /// Of one channel: how many bursts follow at consecutive addresses, the next one among them, that differ from it in their lowest
+    /// address bits alone; and these bits of the next one. After [`Self::peek`].
+    #[inline]
+    pub(super) fn ahead(&self) -> (u64, usize) {
+        let low = self.run.first & LOW_MASK;
+        (self.run.bursts.min((1 << LOW) - low), low as usize)
+    }
+
+    /// The banks that consecutive addresses fall on, over and over, while no bit changes above the lowest: in the order of the lowest
+    /// bits, and without what the bits above add to all of them. Empty where the lowest bits have a part in the row.
+    pub(super) fn cycle(&self) -> Vec<u16> {
+        let length = (0..LOW).map(|bits| 1 << bits).find(|&length: &usize| {
+            self.low.iter().enumerate().all(|(i, &(bank, row))| bank == self.low[i % length].0 && row == 0)
+        });
+        length.map_or_else(Vec::new, |length| self.low[..length].iter().map(|&(bank, _)| bank).collect())
+    }
+
+    /// What the address bits above the lowest add to the bank of the burst that was peeked at.
+    #[inline]
+    pub(super) const fn bank_above(&self) -> u16 {
+        self.high.1
     }
 }

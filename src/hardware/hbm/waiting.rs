@@ -212,6 +212,12 @@ impl Queue {
         })
     }
 
+    /// Slot of the oldest request of all.
+    #[inline]
+    pub(super) const fn oldest(&self) -> u32 {
+        self.oldest
+    }
+
     /// Takes what is in slot `at` out and `new` in, by age only: between [`Self::forget_banks`] and [`Self::sort_banks`].
     #[inline]
     pub(super) fn exchange(&mut self, at: u32, new: Request) -> Request {
