@@ -20,6 +20,8 @@ pub(super) struct Settings {
     pub(super) queue: usize,
     /// Whether all-bank refreshes come.
     pub(super) refresh: bool,
+    /// Whether writes may come.
+    pub(super) writes: bool,
 }
 
 /// Writes are drained once more than this share of their queue is full, in tenths …
@@ -31,7 +33,7 @@ const DRAIN_TO: usize = 2;
 #[derive(Debug, Clone)]
 pub(super) struct Channel {
     pub(super) d: Distances,
-    queue: usize,
+    settings: Settings,
     /// Writes above which draining begins, and below which it ends.
     drain: (usize, usize),
     pub(super) state: State,
@@ -55,7 +57,7 @@ impl Channel {
         let queue = settings.queue;
         Self {
             d,
-            queue,
+            settings,
             drain: (queue * DRAIN_FROM / 10, (queue * DRAIN_TO).div_ceil(10)),
             state: State::new(organisation),
             reads: Queue::new(pcs),
@@ -72,7 +74,7 @@ impl Channel {
     /// Whether a request of this kind finds room.
     #[inline]
     pub(super) const fn has_room(&self, write: bool) -> bool {
-        (if write { &self.writes } else { &self.reads }).len < self.queue
+        (if write { &self.writes } else { &self.reads }).len < self.settings.queue
     }
 
     /// Takes a request in at `now`.
@@ -83,11 +85,26 @@ impl Channel {
         self.taken += 1;
         let pc = self.state.pc(b);
         let (open, guarded) = (pc.banks[b % PLACES].row, pc.guarded(b));
+        let (ready, bus) = if open == row {
+            let data = if write { pc.write } else { pc.read };
+            (pc.column_ready(b, write).max(data), self.state.column_bus)
+        } else if open == CLOSED {
+            (pc.act_ready(b).max(pc.act), self.state.row_bus)
+        } else {
+            (pc.banks[b % PLACES].pre.max(pc.pre), self.state.row_bus)
+        };
+        let ready = self.no_earlier(ready);
         let queue = if write { &mut self.writes } else { &mut self.reads };
-        queue.push(b, open, guarded, request);
+        queue.push(b, open, guarded, request, ready);
         // It may be served in the tick that begins now.
-        let bus = if open == row { self.state.column_bus } else { self.state.row_bus };
-        self.wake = self.wake.min(bus.max(now + 1));
+        self.wake = self.wake.min(ready.max(bus).max(now + 1));
+    }
+
+    /// A tick before which to do nothing, if nothing can be done before `ready`. Which queue is drained is decided in every tick, so that
+    /// none may be left out that might come upon a moment without reads while there are writes.
+    #[inline]
+    const fn no_earlier(&self, ready: u64) -> u64 {
+        if self.settings.writes { 0 } else { ready }
     }
 
     /// The first tick in which anything can happen without a new request.
@@ -185,10 +202,13 @@ impl Channel {
             let b = bank_of(due);
             let pc = &mut self.state.pcs[b >> PC_SHIFT];
             pc.active.remove(1 << (b % PLACES));
-            self.reads.released(b);
-            self.writes.released(b);
             let request = pc.opened_for[b % PLACES];
-            return Some(self.serve(now, b, &request));
+            let read = self.serve(now, b, &request);
+            let pc = self.state.pc(b);
+            let close = self.no_earlier(pc.banks[b % PLACES].pre);
+            self.reads.released(b, self.no_earlier(pc.column_ready(b, false)), close);
+            self.writes.released(b, self.no_earlier(pc.column_ready(b, true)), close);
+            return Some(read);
         }
         if !self.to_refresh.is_empty() {
             return None;
@@ -264,8 +284,9 @@ impl Channel {
         let Some(request) = queue.take_first(b) else { return };
         self.state.activate(now, b, Request { counted: true, ..request }, &self.d);
         self.counts.activates += 1;
-        self.reads.opened(b, request.row);
-        self.writes.opened(b, request.row);
+        let pc = self.state.pc(b);
+        self.reads.opened(b, request.row, self.no_earlier(pc.column_ready(b, false)));
+        self.writes.opened(b, request.row, self.no_earlier(pc.column_ready(b, true)));
     }
 
     /// Closes the row `open` of bank `b`, which the oldest request for another row does not want.
@@ -274,8 +295,15 @@ impl Channel {
         let queue = if self.draining { &mut self.writes } else { &mut self.reads };
         queue.note_row_command(b, open);
         self.state.precharge(now, b, &self.d);
-        self.reads.closed(b);
-        self.writes.closed(b);
+        self.closed(b);
+    }
+
+    /// Tells the queues that bank `b` has been closed.
+    #[inline]
+    fn closed(&mut self, b: usize) {
+        let ready = self.no_earlier(self.state.pc(b).act_ready(b));
+        self.reads.closed(b, ready);
+        self.writes.closed(b, ready);
     }
 
     /// The next command of a refresh, if it is due: close all banks of the first pseudo-channel that waits, or refresh it.
@@ -287,8 +315,7 @@ impl Channel {
             if pc.active.mask == 0 && pc.pre_all.max(pc.pre) <= now {
                 self.state.precharge_all(now, p, &self.d);
                 for b in p << PC_SHIFT..(p + 1) << PC_SHIFT {
-                    self.reads.closed(b);
-                    self.writes.closed(b);
+                    self.closed(b);
                 }
             }
         } else if pc.refresh <= now && rising {

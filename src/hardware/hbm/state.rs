@@ -145,11 +145,9 @@ impl State {
         later(&mut pc.read, now + d.data);
         later(&mut pc.write, now + d.read_write);
         later(&mut pc.ranks[rank].read, now + d.column_short);
-        if self.ranks > 1 {
-            for (k, other) in pc.ranks.iter_mut().enumerate().take(self.ranks) {
-                let after = if k == rank { d.column_short } else { d.read_read_ranks };
-                later(&mut other.read, now + after);
-            }
+        // Their number is a power of two.
+        for other in 1..self.ranks {
+            later(&mut pc.ranks[(rank ^ other) % PLACES].read, now + d.read_read_ranks);
         }
         self.column_command(now, d);
     }

@@ -147,7 +147,11 @@ impl Study {
         let traffic = Traffic {
             interleave: self.interleave,
             window: self.window,
-            settings: Settings { queue: self.queue as usize, refresh: self.refresh },
+            settings: Settings {
+                queue: self.queue as usize,
+                refresh: self.refresh,
+                writes: self.pattern.writes(),
+            },
         };
         let mut memory = Memory::new(o, distances, self.map.decoder(o)?, traffic, runs);
         let sample = if self.whole || self.bursts <= WHOLE * channels {

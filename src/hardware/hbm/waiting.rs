@@ -76,11 +76,11 @@ pub(super) struct Banks {
 impl Banks {
     pub(super) const NONE: Self = Self { mask: 0, next: NEVER };
 
-    /// One more, ready who knows when.
+    /// One more, not ready before `ready`.
     #[inline]
-    const fn insert(&mut self, bit: u64) {
+    pub(super) fn insert(&mut self, bit: u64, ready: u64) {
         self.mask |= bit;
-        self.next = 0;
+        self.next = self.next.min(ready);
     }
 
     #[inline]
@@ -89,11 +89,6 @@ impl Banks {
         if self.mask == 0 {
             self.next = NEVER;
         }
-    }
-
-    #[inline]
-    const fn set(&mut self, bit: u64, on: bool) {
-        if on { self.insert(bit) } else { self.remove(bit) }
     }
 }
 
@@ -155,9 +150,9 @@ impl Queue {
     }
 
     /// Takes a request in, for which there is room. `open` is the row that is open; while it waits for the request that opened it,
-    /// `guarded`, nobody may close it.
+    /// `guarded`, nobody may close it. The command that it needs is not ready before `ready`.
     #[inline]
-    pub(super) fn push(&mut self, bank: usize, open: u32, guarded: bool, request: Request) {
+    pub(super) fn push(&mut self, bank: usize, open: u32, guarded: bool, request: Request, ready: u64) {
         self.len += 1;
         let slot = Slot { request, next: NONE, older: self.newest, newer: NONE };
         let new = match self.slots.get_mut(self.free as usize) {
@@ -188,12 +183,12 @@ impl Queue {
         if open == request.row {
             if of.hit == NEVER {
                 of.hit = request.order;
-                wants.hits.insert(bit(bank));
+                wants.hits.insert(bit(bank), ready);
             }
         } else if of.miss == NEVER {
             of.miss = request.order;
             let banks = if open == CLOSED { &mut wants.closed } else { &mut wants.conflicts };
-            banks.insert(bit(bank));
+            banks.insert(bit(bank), ready);
             if guarded {
                 banks.remove(bit(bank));
             }
@@ -262,7 +257,7 @@ impl Queue {
             let last = std::mem::replace(&mut of.last, here);
             if last == NONE {
                 (of.first, of.hit) = (here, order);
-                wants.hits.insert(bit(bank));
+                wants.hits.insert(bit(bank), 0);
             } else {
                 self.slots[last as usize].next = here;
             }
@@ -336,9 +331,9 @@ impl Queue {
         (request, next)
     }
 
-    /// Sorts the requests of `bank` by its row `open`, which has just been opened and is guarded.
+    /// Sorts the requests of `bank` by its row `open`, which has just been opened, is guarded, and can be read or written at `ready`.
     #[inline]
-    pub(super) fn opened(&mut self, bank: usize, open: u32) {
+    pub(super) fn opened(&mut self, bank: usize, open: u32, ready: u64) {
         let wants = &mut self.pcs[bank >> PC_SHIFT];
         let of = &mut wants.banks[bank % PLACES];
         let (mut hit, mut miss) = (NEVER, NEVER);
@@ -349,31 +344,35 @@ impl Queue {
             at = slot.next;
         }
         (of.hit, of.miss) = (hit, miss);
-        wants.hits.set(bit(bank), hit < NEVER);
+        if hit < NEVER {
+            wants.hits.insert(bit(bank), ready);
+        }
         wants.closed.remove(bit(bank));
     }
 
-    /// The row of `bank` is guarded no longer.
+    /// The row of `bank` is guarded no longer: it can be read or written at `ready`, and closed at `close`.
     #[inline]
-    pub(super) fn released(&mut self, bank: usize) {
+    pub(super) fn released(&mut self, bank: usize, ready: u64, close: u64) {
         let wants = &mut self.pcs[bank >> PC_SHIFT];
         let of = &wants.banks[bank % PLACES];
         if of.hit < NEVER {
-            wants.hits.insert(bit(bank));
+            wants.hits.insert(bit(bank), ready);
         }
         if of.miss < NEVER {
-            wants.conflicts.insert(bit(bank));
+            wants.conflicts.insert(bit(bank), close);
         }
     }
 
-    /// The row of `bank` has been closed.
+    /// The row of `bank` has been closed; another one can be opened at `ready`.
     #[inline]
-    pub(super) fn closed(&mut self, bank: usize) {
+    pub(super) fn closed(&mut self, bank: usize, ready: u64) {
         let wants = &mut self.pcs[bank >> PC_SHIFT];
         let of = &mut wants.banks[bank % PLACES];
         (of.hit, of.miss) = (NEVER, self.slots.get(of.first as usize).map_or(NEVER, |s| s.request.order));
         wants.hits.remove(bit(bank));
-        wants.closed.set(bit(bank), of.miss < NEVER);
+        if of.miss < NEVER {
+            wants.closed.insert(bit(bank), ready);
+        }
         wants.conflicts.remove(bit(bank));
     }
 
