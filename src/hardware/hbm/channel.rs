@@ -62,7 +62,7 @@ impl Channel {
             state: State::new(organisation),
             reads: Queue::new(pcs),
             writes: Queue::new(pcs),
-            draining: true,
+            draining: settings.writes,
             taken: 0,
             next_refresh,
             to_refresh: 0..0,
@@ -175,6 +175,9 @@ impl Channel {
     /// Whether writes are served in the next tick, queues being as they are.
     #[inline]
     const fn will_drain(&self) -> bool {
+        if !self.settings.writes {
+            return false;
+        }
         let (reads, writes) = (self.reads.len, self.writes.len);
         (if self.draining { writes >= self.drain.1 } else { writes > self.drain.0 }) || reads == 0
     }
@@ -190,11 +193,14 @@ impl Channel {
         // Requests whose row was opened for them go first.
         let mut due = NEVER;
         for pc in &mut self.state.pcs {
-            if pc.active.next <= now {
+            if self.settings.writes && pc.active.next <= now {
                 let ready = |b: usize| {
                     let write = pc.opened_for[b].write;
                     pc.column_ready(b, write).max(if write { pc.write } else { pc.read })
                 };
+                pc.active.next = oldest_ready(pc.active, now, ready, |b| pc.opened_for[b].order, &mut due);
+            } else if pc.active.next.max(pc.read) <= now {
+                let ready = |b: usize| pc.column_ready(b, false);
                 pc.active.next = oldest_ready(pc.active, now, ready, |b| pc.opened_for[b].order, &mut due);
             }
         }
@@ -207,7 +213,9 @@ impl Channel {
             let pc = self.state.pc(b);
             let close = self.no_earlier(pc.banks[b % PLACES].pre);
             self.reads.released(b, self.no_earlier(pc.column_ready(b, false)), close);
-            self.writes.released(b, self.no_earlier(pc.column_ready(b, true)), close);
+            if self.settings.writes {
+                self.writes.released(b, 0, close);
+            }
             return Some(read);
         }
         if !self.to_refresh.is_empty() {
@@ -286,7 +294,9 @@ impl Channel {
         self.counts.activates += 1;
         let pc = self.state.pc(b);
         self.reads.opened(b, request.row, self.no_earlier(pc.column_ready(b, false)));
-        self.writes.opened(b, request.row, self.no_earlier(pc.column_ready(b, true)));
+        if self.settings.writes {
+            self.writes.opened(b, request.row, 0);
+        }
     }
 
     /// Closes the row `open` of bank `b`, which the oldest request for another row does not want.
@@ -303,7 +313,9 @@ impl Channel {
     fn closed(&mut self, b: usize) {
         let ready = self.no_earlier(self.state.pc(b).act_ready(b));
         self.reads.closed(b, ready);
-        self.writes.closed(b, ready);
+        if self.settings.writes {
+            self.writes.closed(b, ready);
+        }
     }
 
     /// The next command of a refresh, if it is due: close all banks of the first pseudo-channel that waits, or refresh it.
