@@ -84,14 +84,14 @@ impl Channel {
         let request = Request { order: order(self.taken, b), arrival: now, row, counted: false, write };
         self.taken += 1;
         let pc = self.state.pc(b);
-        let (open, guarded) = (pc.banks[b % PLACES].row, pc.guarded(b));
+        let (open, guarded) = (pc.row[b % PLACES], pc.guarded(b));
         let (ready, bus) = if open == row {
             let data = if write { pc.write } else { pc.read };
             (pc.column_ready(b, write).max(data), self.state.column_bus)
         } else if open == CLOSED {
             (pc.act_ready(b).max(pc.act), self.state.row_bus)
         } else {
-            (pc.banks[b % PLACES].pre.max(pc.pre), self.state.row_bus)
+            (pc.bank_pre[b % PLACES].max(pc.pre), self.state.row_bus)
         };
         let ready = self.no_earlier(ready);
         let queue = if write { &mut self.writes } else { &mut self.reads };
@@ -117,11 +117,12 @@ impl Channel {
     /// a refresh comes.
     #[inline]
     pub(super) fn only_hits(&self) -> bool {
-        self.writes.len == 0
+        // What is least often so comes first.
+        self.reads.pcs.iter().all(|w| w.closed.mask | w.conflicts.mask == 0)
+            && self.state.pcs.iter().all(|pc| pc.active.mask == 0)
+            && self.writes.len == 0
             && !self.draining
             && self.to_refresh.is_empty()
-            && self.state.pcs.iter().all(|pc| pc.active.mask == 0)
-            && self.reads.pcs.iter().all(|w| w.closed.mask | w.conflicts.mask == 0)
     }
 
     /// Lets `now` pass. Returns, if a burst was served, whether it was read.
@@ -198,10 +199,12 @@ impl Channel {
                     let write = pc.opened_for[b].write;
                     pc.column_ready(b, write).max(if write { pc.write } else { pc.read })
                 };
-                pc.active.next = oldest_ready(pc.active, now, ready, |b| pc.opened_for[b].order, &mut due);
+                let order = |b: usize| pc.opened_order[b];
+                pc.active.next = oldest_ready(pc.active, now, ready, order, &mut due);
             } else if pc.active.next.max(pc.read) <= now {
                 let ready = |b: usize| pc.column_ready(b, false);
-                pc.active.next = oldest_ready(pc.active, now, ready, |b| pc.opened_for[b].order, &mut due);
+                let order = |b: usize| pc.opened_order[b];
+                pc.active.next = oldest_ready(pc.active, now, ready, order, &mut due);
             }
         }
         if due < NEVER {
@@ -211,7 +214,7 @@ impl Channel {
             let request = pc.opened_for[b % PLACES];
             let read = self.serve(now, b, &request);
             let pc = self.state.pc(b);
-            let close = self.no_earlier(pc.banks[b % PLACES].pre);
+            let close = self.no_earlier(pc.bank_pre[b % PLACES]);
             self.reads.released(b, self.no_earlier(pc.column_ready(b, false)), close);
             if self.settings.writes {
                 self.writes.released(b, 0, close);
@@ -227,14 +230,15 @@ impl Channel {
         for (pc, wants) in self.state.pcs.iter().zip(&mut queue.pcs) {
             if wants.hits.next.max(if write { pc.write } else { pc.read }) <= now {
                 let ready = |b| pc.column_ready(b, write);
-                wants.hits.next = oldest_ready(wants.hits, now, ready, |b| wants.oldest_hit(b), &mut due);
+                let order = |b: usize| wants.oldest_hit(b);
+                wants.hits.next = oldest_ready(wants.hits, now, ready, order, &mut due);
             }
         }
         if due == NEVER {
             return None;
         }
         let b = bank_of(due);
-        let request = queue.take_hit(b, self.state.pc(b).banks[b % PLACES].row)?;
+        let request = queue.take_hit(b, self.state.pc(b).row[b % PLACES])?;
         Some(self.serve(now, b, &request))
     }
 
@@ -266,17 +270,18 @@ impl Channel {
         for (pc, wants) in self.state.pcs.iter().zip(&mut queue.pcs) {
             if rising && wants.closed.next.max(pc.act) <= now {
                 let ready = |b: usize| pc.act_ready(b);
-                wants.closed.next = oldest_ready(wants.closed, now, ready, |b| wants.oldest_miss(b), &mut due);
+                let order = |b: usize| wants.oldest_miss(b);
+                wants.closed.next = oldest_ready(wants.closed, now, ready, order, &mut due);
             }
             if wants.conflicts.next.max(pc.pre) <= now {
-                let ready = |b: usize| pc.banks[b].pre;
-                wants.conflicts.next =
-                    oldest_ready(wants.conflicts, now, ready, |b| wants.oldest_miss(b), &mut due);
+                let ready = |b: usize| pc.bank_pre[b];
+                let order = |b: usize| wants.oldest_miss(b);
+                wants.conflicts.next = oldest_ready(wants.conflicts, now, ready, order, &mut due);
             }
         }
         if due < NEVER {
             let b = bank_of(due);
-            let open = self.state.pc(b).banks[b % PLACES].row;
+            let open = self.state.pc(b).row[b % PLACES];
             if open == CLOSED {
                 self.activate(now, b);
             } else {

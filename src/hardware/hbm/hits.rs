@@ -24,7 +24,7 @@ impl Channel {
         let fits = |channel: &Self, source: &mut Source| {
             let next = source.peek();
             let bank = usize::from(next.bank);
-            let open = channel.state.pc(bank).banks[bank % PLACES].row;
+            let open = channel.state.pc(bank).row[bank % PLACES];
             (!next.write && open == next.row).then_some(next)
         };
         if self.has_room(false) || fits(self, source).is_none() {
@@ -101,7 +101,7 @@ impl Channel {
             let b = bank(turn);
             let pc = self.state.pc(b);
             let ready = pc.column_ready(b, false).max(pc.read);
-            if pc.banks[b % PLACES].row != row || ready > first + turn as u64 * step {
+            if pc.row[b % PLACES] != row || ready > first + turn as u64 * step {
                 return Err(1);
             }
         }

@@ -4,24 +4,6 @@ use super::organisation::Organisation;
 use super::timing::Distances;
 use super::waiting::{Banks, CLOSED, NOBODY, PC_SHIFT, PLACES, Request};
 
-/// A bank: its open row, and the earliest ticks of its commands.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bank {
-    pub(super) row: u32,
-    pub(super) act: u64,
-    pub(super) pre: u64,
-    pub(super) read: u64,
-    pub(super) write: u64,
-}
-
-/// Earliest ticks of a bank group or a rank.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Group {
-    pub(super) act: u64,
-    pub(super) read: u64,
-    pub(super) write: u64,
-}
-
 /// A pseudo-channel: its earliest ticks, and those of its banks, groups and ranks. Room is for the most that there can be, so that
 /// nothing is looked up beyond an end.
 #[derive(Debug, Clone)]
@@ -41,9 +23,19 @@ pub(super) struct PseudoChannel {
     pub(super) active: Banks,
     /// By bank, the request that its row was opened for.
     pub(super) opened_for: [Request; PLACES],
-    pub(super) banks: [Bank; PLACES],
-    groups: [Group; PLACES],
-    ranks: [Group; PLACES],
+    /// Their orders.
+    pub(super) opened_order: [u64; PLACES],
+    /// By bank, its open row.
+    pub(super) row: [u32; PLACES],
+    bank_act: [u64; PLACES],
+    pub(super) bank_pre: [u64; PLACES],
+    bank_read: [u64; PLACES],
+    bank_write: [u64; PLACES],
+    group_act: [u64; PLACES],
+    group_read: [u64; PLACES],
+    group_write: [u64; PLACES],
+    rank_read: [u64; PLACES],
+    rank_write: [u64; PLACES],
     group_shift: u32,
     rank_shift: u32,
 }
@@ -68,19 +60,18 @@ impl PseudoChannel {
     /// The first tick at which bank `b` may be read or written, as far as bank, group and rank go.
     #[inline]
     pub(super) fn column_ready(&self, b: usize, write: bool) -> u64 {
-        let (bank, group, rank) =
-            (&self.banks[b % PLACES], &self.groups[self.group(b)], &self.ranks[self.rank(b)]);
+        let (group, rank) = (self.group(b), self.rank(b));
         if write {
-            bank.write.max(group.write).max(rank.write)
+            self.bank_write[b % PLACES].max(self.group_write[group]).max(self.rank_write[rank])
         } else {
-            bank.read.max(group.read).max(rank.read)
+            self.bank_read[b % PLACES].max(self.group_read[group]).max(self.rank_read[rank])
         }
     }
 
     /// The first tick at which a row of bank `b` may be opened, as far as bank and group go.
     #[inline]
     pub(super) fn act_ready(&self, b: usize) -> u64 {
-        self.banks[b % PLACES].act.max(self.groups[self.group(b)].act)
+        self.bank_act[b % PLACES].max(self.group_act[self.group(b)])
     }
 
     #[inline]
@@ -115,9 +106,17 @@ impl State {
             open: 0,
             active: Banks::NONE,
             opened_for: [NOBODY; PLACES],
-            banks: [Bank { row: CLOSED, act: 0, pre: 0, read: 0, write: 0 }; PLACES],
-            groups: [Group::default(); PLACES],
-            ranks: [Group::default(); PLACES],
+            opened_order: [0; PLACES],
+            row: [CLOSED; PLACES],
+            bank_act: [0; PLACES],
+            bank_pre: [0; PLACES],
+            bank_read: [0; PLACES],
+            bank_write: [0; PLACES],
+            group_act: [0; PLACES],
+            group_read: [0; PLACES],
+            group_write: [0; PLACES],
+            rank_read: [0; PLACES],
+            rank_write: [0; PLACES],
             group_shift,
             rank_shift: group_shift + organisation.bank_groups.ilog2(),
         };
@@ -139,15 +138,15 @@ impl State {
     pub(super) fn read(&mut self, now: u64, b: usize, d: &Distances) {
         let pc = &mut self.pcs[b >> PC_SHIFT];
         let (group, rank) = (pc.group(b), pc.rank(b));
-        later(&mut pc.banks[b % PLACES].pre, now + d.read_pre);
+        later(&mut pc.bank_pre[b % PLACES], now + d.read_pre);
         later(&mut pc.pre_all, now + d.read_pre);
-        later(&mut pc.groups[group].read, now + d.column_long);
+        later(&mut pc.group_read[group], now + d.column_long);
         later(&mut pc.read, now + d.data);
         later(&mut pc.write, now + d.read_write);
-        later(&mut pc.ranks[rank].read, now + d.column_short);
+        later(&mut pc.rank_read[rank], now + d.column_short);
         // Their number is a power of two.
         for other in 1..self.ranks {
-            later(&mut pc.ranks[(rank ^ other) % PLACES].read, now + d.read_read_ranks);
+            later(&mut pc.rank_read[(rank ^ other) % PLACES], now + d.read_read_ranks);
         }
         self.column_command(now, d);
     }
@@ -156,14 +155,13 @@ impl State {
     pub(super) fn write(&mut self, now: u64, b: usize, d: &Distances) {
         let pc = &mut self.pcs[b >> PC_SHIFT];
         let (group, rank) = (pc.group(b), pc.rank(b));
-        let (bank, group) = (&mut pc.banks[b % PLACES], &mut pc.groups[group]);
-        later(&mut bank.pre, now + d.write_pre);
+        later(&mut pc.bank_pre[b % PLACES], now + d.write_pre);
         later(&mut pc.pre_all, now + d.write_pre);
-        later(&mut group.write, now + d.column_long);
-        later(&mut group.read, now + d.write_read_long);
+        later(&mut pc.group_write[group], now + d.column_long);
+        later(&mut pc.group_read[group], now + d.write_read_long);
         later(&mut pc.write, now + d.data);
         later(&mut pc.read, now + d.write_read_short);
-        later(&mut pc.ranks[rank].write, now + d.column_short);
+        later(&mut pc.rank_write[rank], now + d.column_short);
         self.column_command(now, d);
     }
 
@@ -187,14 +185,13 @@ impl State {
     #[inline]
     pub(super) fn activate(&mut self, now: u64, b: usize, request: Request, d: &Distances) {
         let pc = &mut self.pcs[b >> PC_SHIFT];
-        let group = pc.group(b);
-        let bank = &mut pc.banks[b % PLACES];
-        bank.row = request.row;
-        later(&mut bank.read, now + d.act_read);
-        later(&mut bank.write, now + d.act_write);
-        later(&mut bank.pre, now + d.act_pre);
-        later(&mut bank.act, now + d.act_act_bank);
-        later(&mut pc.groups[group].act, now + d.act_act_long);
+        let (group, b) = (pc.group(b), b % PLACES);
+        pc.row[b] = request.row;
+        later(&mut pc.bank_read[b], now + d.act_read);
+        later(&mut pc.bank_write[b], now + d.act_write);
+        later(&mut pc.bank_pre[b], now + d.act_pre);
+        later(&mut pc.bank_act[b], now + d.act_act_bank);
+        later(&mut pc.group_act[group], now + d.act_act_long);
         pc.open += 1;
         pc.acts[pc.next_act % 4] = now;
         pc.next_act = (pc.next_act + 1) % 4;
@@ -206,19 +203,18 @@ impl State {
         }
         later(&mut pc.pre_all, now + d.act_pre);
         later(&mut pc.refresh, now + d.act_refresh);
-        pc.opened_for[b % PLACES] = request;
+        (pc.opened_for[b], pc.opened_order[b]) = (request, request.order);
         // Of no banks, `next` is never.
         pc.active.next = pc.active.next.min(pc.column_ready(b, request.write));
-        pc.active.mask |= 1 << (b % PLACES);
+        pc.active.mask |= 1 << b;
         self.row_command(now + d.activate_bus, d);
     }
 
     #[inline]
     pub(super) fn precharge(&mut self, now: u64, b: usize, d: &Distances) {
         let pc = &mut self.pcs[b >> PC_SHIFT];
-        let bank = &mut pc.banks[b % PLACES];
-        bank.row = CLOSED;
-        later(&mut bank.act, now + d.pre_act);
+        pc.row[b % PLACES] = CLOSED;
+        later(&mut pc.bank_act[b % PLACES], now + d.pre_act);
         pc.open -= 1;
         later(&mut pc.pre, now + d.pre_pre);
         later(&mut pc.pre_all, now + d.pre_pre);
@@ -234,9 +230,7 @@ impl State {
         later(&mut pc.pre, now + d.pre_pre);
         later(&mut pc.pre_all, now + d.pre_pre);
         later(&mut pc.refresh, now + d.pre_refresh);
-        for bank in &mut pc.banks {
-            bank.row = CLOSED;
-        }
+        pc.row = [CLOSED; PLACES];
         self.row_command(now + d.row_bus, d);
     }
 

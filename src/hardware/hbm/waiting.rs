@@ -50,22 +50,6 @@ struct Slot {
     newer: u32,
 }
 
-/// What waits for one bank.
-#[derive(Debug, Clone, Copy)]
-struct OfBank {
-    /// Its requests, oldest first.
-    first: u32,
-    last: u32,
-    /// Order of the oldest request for the open row.
-    hit: u64,
-    /// Order of the oldest request for another row.
-    miss: u64,
-}
-
-impl OfBank {
-    const EMPTY: Self = Self { first: NONE, last: NONE, hit: NEVER, miss: NEVER };
-}
-
 /// Banks of a pseudo-channel as bits, and a tick before which none of them is ready: never, where there are none.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Banks {
@@ -101,20 +85,24 @@ pub(super) struct Wants {
     pub(super) closed: Banks,
     /// Banks with an open row and requests for another, to be closed.
     pub(super) conflicts: Banks,
-    banks: [OfBank; PLACES],
+    /// By bank, its oldest and newest request.
+    ends: [(u32, u32); PLACES],
+    /// By bank, the order of the oldest request for its open row, and of the oldest one for another row.
+    hit: [u64; PLACES],
+    miss: [u64; PLACES],
 }
 
 impl Wants {
     /// Order of the oldest request for the open row of `bank`.
     #[inline]
     pub(super) const fn oldest_hit(&self, bank: usize) -> u64 {
-        self.banks[bank % PLACES].hit
+        self.hit[bank % PLACES]
     }
 
     /// Order of the oldest request for another row than the open one of `bank`.
     #[inline]
     pub(super) const fn oldest_miss(&self, bank: usize) -> u64 {
-        self.banks[bank % PLACES].miss
+        self.miss[bank % PLACES]
     }
 }
 
@@ -137,8 +125,14 @@ const fn bit(bank: usize) -> u64 {
 
 impl Queue {
     pub(super) fn new(pcs: usize) -> Self {
-        let wants =
-            Wants { hits: Banks::NONE, closed: Banks::NONE, conflicts: Banks::NONE, banks: [OfBank::EMPTY; PLACES] };
+        let wants = Wants {
+            hits: Banks::NONE,
+            closed: Banks::NONE,
+            conflicts: Banks::NONE,
+            ends: [(NONE, NONE); PLACES],
+            hit: [NEVER; PLACES],
+            miss: [NEVER; PLACES],
+        };
         Self {
             slots: Vec::new(),
             free: NONE,
@@ -172,21 +166,21 @@ impl Queue {
             self.slots[newest as usize].newer = new;
         }
         let wants = &mut self.pcs[bank >> PC_SHIFT];
-        let of = &mut wants.banks[bank % PLACES];
-        let last = std::mem::replace(&mut of.last, new);
+        let b = bank % PLACES;
+        let last = std::mem::replace(&mut wants.ends[b].1, new);
         if last == NONE {
-            of.first = new;
+            wants.ends[b].0 = new;
         } else {
             self.slots[last as usize].next = new;
         }
         // What is older keeps its place: only a first of its kind changes anything.
         if open == request.row {
-            if of.hit == NEVER {
-                of.hit = request.order;
+            if wants.hit[b] == NEVER {
+                wants.hit[b] = request.order;
                 wants.hits.insert(bit(bank), ready);
             }
-        } else if of.miss == NEVER {
-            of.miss = request.order;
+        } else if wants.miss[b] == NEVER {
+            wants.miss[b] = request.order;
             let banks = if open == CLOSED { &mut wants.closed } else { &mut wants.conflicts };
             banks.insert(bit(bank), ready);
             if guarded {
@@ -237,7 +231,8 @@ impl Queue {
         for wants in &mut self.pcs {
             let mut mask = wants.hits.mask;
             while mask != 0 {
-                wants.banks[mask.trailing_zeros() as usize % PLACES] = OfBank::EMPTY;
+                let b = mask.trailing_zeros() as usize % PLACES;
+                (wants.ends[b], wants.hit[b]) = ((NONE, NONE), NEVER);
                 mask &= mask - 1;
             }
             wants.hits = Banks::NONE;
@@ -253,10 +248,10 @@ impl Queue {
             at = slot.newer;
             let bank = bank_of(order);
             let wants = &mut self.pcs[bank >> PC_SHIFT];
-            let of = &mut wants.banks[bank % PLACES];
-            let last = std::mem::replace(&mut of.last, here);
+            let b = bank % PLACES;
+            let last = std::mem::replace(&mut wants.ends[b].1, here);
             if last == NONE {
-                (of.first, of.hit) = (here, order);
+                (wants.ends[b].0, wants.hit[b]) = (here, order);
                 wants.hits.insert(bit(bank), 0);
             } else {
                 self.slots[last as usize].next = here;
@@ -267,7 +262,7 @@ impl Queue {
     /// Takes the oldest request for the open row out.
     #[inline]
     pub(super) fn take_hit(&mut self, bank: usize, open: u32) -> Option<Request> {
-        let (mut before, mut at) = (NONE, self.of(bank).first);
+        let (mut before, mut at) = (NONE, self.first(bank));
         while self.slots.get(at as usize)?.request.row != open {
             before = at;
             at = self.slots[at as usize].next;
@@ -282,7 +277,7 @@ impl Queue {
             after = slot.next;
         }
         let wants = &mut self.pcs[bank >> PC_SHIFT];
-        wants.banks[bank % PLACES].hit = hit;
+        wants.hit[bank % PLACES] = hit;
         if hit == NEVER {
             wants.hits.remove(bit(bank));
         }
@@ -292,13 +287,13 @@ impl Queue {
     /// Takes the oldest request of a closed bank out: its row is opened for it.
     #[inline]
     pub(super) fn take_first(&mut self, bank: usize) -> Option<Request> {
-        let first = self.of(bank).first;
+        let first = self.first(bank);
         (first != NONE).then(|| self.take(bank, NONE, first).0)
     }
 
     #[inline]
-    fn of(&self, bank: usize) -> &OfBank {
-        &self.pcs[bank >> PC_SHIFT].banks[bank % PLACES]
+    fn first(&self, bank: usize) -> u32 {
+        self.pcs[bank >> PC_SHIFT].ends[bank % PLACES].0
     }
 
     /// Takes out what is in slot `at`, after `before` in its bank. Returns also what comes after it in its bank.
@@ -309,12 +304,12 @@ impl Queue {
         let slot = &mut self.slots[at as usize];
         let Slot { request, next, older, newer } = *slot;
         slot.next = free;
-        let of = &mut self.pcs[bank >> PC_SHIFT].banks[bank % PLACES];
+        let ends = &mut self.pcs[bank >> PC_SHIFT].ends[bank % PLACES];
         if next == NONE {
-            of.last = before;
+            ends.1 = before;
         }
         if before == NONE {
-            of.first = next;
+            ends.0 = next;
         } else {
             self.slots[before as usize].next = next;
         }
@@ -335,15 +330,14 @@ impl Queue {
     #[inline]
     pub(super) fn opened(&mut self, bank: usize, open: u32, ready: u64) {
         let wants = &mut self.pcs[bank >> PC_SHIFT];
-        let of = &mut wants.banks[bank % PLACES];
         let (mut hit, mut miss) = (NEVER, NEVER);
-        let mut at = of.first;
+        let mut at = wants.ends[bank % PLACES].0;
         while let Some(slot) = self.slots.get(at as usize) {
             let first = if slot.request.row == open { &mut hit } else { &mut miss };
             *first = (*first).min(slot.request.order);
             at = slot.next;
         }
-        (of.hit, of.miss) = (hit, miss);
+        (wants.hit[bank % PLACES], wants.miss[bank % PLACES]) = (hit, miss);
         if hit < NEVER {
             wants.hits.insert(bit(bank), ready);
         }
@@ -354,11 +348,10 @@ impl Queue {
     #[inline]
     pub(super) fn released(&mut self, bank: usize, ready: u64, close: u64) {
         let wants = &mut self.pcs[bank >> PC_SHIFT];
-        let of = &wants.banks[bank % PLACES];
-        if of.hit < NEVER {
+        if wants.hit[bank % PLACES] < NEVER {
             wants.hits.insert(bit(bank), ready);
         }
-        if of.miss < NEVER {
+        if wants.miss[bank % PLACES] < NEVER {
             wants.conflicts.insert(bit(bank), close);
         }
     }
@@ -367,10 +360,11 @@ impl Queue {
     #[inline]
     pub(super) fn closed(&mut self, bank: usize, ready: u64) {
         let wants = &mut self.pcs[bank >> PC_SHIFT];
-        let of = &mut wants.banks[bank % PLACES];
-        (of.hit, of.miss) = (NEVER, self.slots.get(of.first as usize).map_or(NEVER, |s| s.request.order));
+        let first = wants.ends[bank % PLACES].0;
+        let miss = self.slots.get(first as usize).map_or(NEVER, |s| s.request.order);
+        (wants.hit[bank % PLACES], wants.miss[bank % PLACES]) = (NEVER, miss);
         wants.hits.remove(bit(bank));
-        if of.miss < NEVER {
+        if miss < NEVER {
             wants.closed.insert(bit(bank), ready);
         }
         wants.conflicts.remove(bit(bank));
@@ -379,7 +373,7 @@ impl Queue {
     /// Notes that a row command was issued for the oldest request for another row than `open`.
     #[inline]
     pub(super) fn note_row_command(&mut self, bank: usize, open: u32) {
-        let mut at = self.of(bank).first;
+        let mut at = self.first(bank);
         while let Some(slot) = self.slots.get_mut(at as usize) {
             if slot.request.row != open {
                 slot.request.counted = true;
