@@ -166,8 +166,7 @@ impl Channel {
                 either = pc.pre_all.max(pc.pre);
             }
         }
-        let (column_bus, row_bus) =
-            (self.state.column_bus.max(now + 1), self.state.row_bus.max(now + 1));
+        let (column_bus, row_bus) = (self.state.column_bus.max(now + 1), self.state.row_bus.max(now + 1));
         let (column, rising) = (column.max(column_bus), rising.max(row_bus));
         let on_rising = column.min(rising) | u64::from(self.d.half_cycles);
         on_rising.min(either.max(row_bus))

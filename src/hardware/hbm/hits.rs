@@ -21,7 +21,7 @@ impl Channel {
         now: u64,
         end: u64,
     ) -> (u64, u64) {
-        let fits = |channel: &Self, source: &mut Source| {
+        let fits = |channel: &Self, source: &Source| {
             let next = source.peek();
             let bank = usize::from(next.bank);
             let open = channel.state.pc(bank).row[bank % PLACES];
@@ -49,7 +49,8 @@ impl Channel {
                 }
             }
             let (bank, write) = (usize::from(next.bank), false);
-            let new = Request { order: order(self.taken, bank), arrival: at, row: next.row, counted: false, write };
+            let new =
+                Request { order: order(self.taken, bank), arrival: at, row: next.row, counted: false, write };
             let served = self.reads.exchange(slot, new);
             self.serve(at, bank_of(served.order), &served);
             self.taken += 1;
@@ -87,10 +88,10 @@ impl Channel {
         if leap < 2 * round as u64 {
             return Err(leap.max(1));
         }
-        // The bank whose turn it is after so many others, the oldest request being the first.
+        // The bank whose turn it is after so many others, the oldest request being the first. A round is a power of two.
         let above = source.bank_above();
         let oldest = low + round * len - len;
-        let bank = |turn: usize| usize::from(cycle.banks[(oldest + turn) % round] | above);
+        let bank = |turn: usize| usize::from(cycle.banks[(oldest + turn) & (round - 1)] | above);
         let requests = self.reads.by_age().zip(0..);
         let out_of_turn = requests.filter(|&((_, r), turn)| bank_of(r.order) != bank(turn)).last();
         if let Some((_, turn)) = out_of_turn {
@@ -137,18 +138,18 @@ impl Channel {
     fn next_hit(&self, now: u64) -> Option<(u64, u32)> {
         let rising = |t: u64| if self.d.half_cycles { t | 1 } else { t };
         let first = rising(self.state.column_bus.max(now + 1));
-        // Mostly the oldest request of all may be served as soon as the bus is free.
-        let (slot, oldest) = self.reads.by_age().next()?;
-        let found = if self.hit_ready(oldest) <= first { (first, slot) } else { self.first_ready(first)? };
-        (found.0 < self.next_refresh).then_some(found)
-    }
-
-    /// The same where the oldest is not ready at `first`.
-    fn first_ready(&self, first: u64) -> Option<(u64, u32)> {
-        let earliest = self.reads.by_age().map(|(_, r)| self.hit_ready(r)).min()?.max(first);
-        let at = if self.d.half_cycles { earliest | 1 } else { earliest };
-        let (slot, _) = self.reads.by_age().find(|(_, r)| self.hit_ready(r) <= at)?;
-        Some((at, slot))
+        // Mostly the oldest request of all may be served as soon as the bus is free; else the first one that may, of several the oldest.
+        let (mut at, mut slot) = (u64::MAX, 0);
+        for (this, request) in self.reads.by_age() {
+            let ready = rising(self.hit_ready(request).max(first));
+            if ready < at {
+                (at, slot) = (ready, this);
+                if at == first {
+                    break;
+                }
+            }
+        }
+        (at < self.next_refresh).then_some((at, slot))
     }
 
     #[inline]

@@ -36,11 +36,16 @@ pub(super) struct Source {
     high: (u64, u16, u32),
     /// Address bits of the banks of a pseudo-channel.
     banks: u32,
-    next: Option<Burst>,
+    next: Burst,
 }
 
 impl Source {
-    pub(super) fn new(interleave: Interleave, organisation: &Organisation, decoder: Decoder, runs: Runs) -> Self {
+    pub(super) fn new(
+        interleave: Interleave,
+        organisation: &Organisation,
+        decoder: Decoder,
+        runs: Runs,
+    ) -> Self {
         let burst_bytes = u64::from(organisation.burst_bytes);
         let banks = organisation.all_banks() / organisation.pseudo_channels;
         Self {
@@ -53,13 +58,15 @@ impl Source {
             high: (0, 0, 0),
             banks: banks.ilog2(),
             decoder,
-            next: None,
+            next: Burst { channel: 0, row: 0, bank: 0, write: false },
         }
-        .with_table()
+        .started()
     }
 
-    fn with_table(mut self) -> Self {
+    fn started(mut self) -> Self {
         self.low = (0..1 << LOW).map(|low| self.place(low)).collect();
+        self.high = (0, self.low[0].0, self.low[0].1);
+        self.next = self.make();
         self
     }
 
@@ -70,29 +77,24 @@ impl Source {
         (pc << PC_SHIFT | within, row)
     }
 
-    /// The next burst, which stays the next one.
+    /// The next burst.
     #[inline]
-    pub(super) fn peek(&mut self) -> Burst {
-        if let Some(next) = self.next {
-            return next;
-        }
-        let next = self.make();
-        self.next = Some(next);
-        next
+    pub(super) const fn peek(&self) -> Burst {
+        self.next
     }
 
-    /// Goes on to the burst after the one that was peeked at.
+    /// Goes on to the one after it.
     #[inline]
-    pub(super) const fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
         self.skip(1);
     }
 
-    /// Leaves out `bursts`, the one that was peeked at among them, all of them of [`Self::ahead`].
+    /// Leaves out `bursts`, all of them of [`Self::ahead`].
     #[inline]
-    pub(super) const fn skip(&mut self, bursts: u64) {
+    pub(super) fn skip(&mut self, bursts: u64) {
         self.run.first += bursts;
         self.run.bursts -= bursts;
-        self.next = None;
+        self.next = self.make();
     }
 
     #[inline]
@@ -117,7 +119,7 @@ impl Source {
     }
 
     /// Of one channel: how many bursts follow at consecutive addresses, the next one among them, that differ from it in their lowest
-    /// address bits alone; and these bits of the next one. After [`Self::peek`].
+    /// address bits alone; and these bits of the next one.
     #[inline]
     pub(super) fn ahead(&self) -> (u64, usize) {
         let low = self.run.first & LOW_MASK;
@@ -133,7 +135,7 @@ impl Source {
         length.map_or_else(Vec::new, |length| self.low[..length].iter().map(|&(bank, _)| bank).collect())
     }
 
-    /// What the address bits above the lowest add to the bank of the burst that was peeked at.
+    /// What the address bits above the lowest add to the bank of the next burst.
     #[inline]
     pub(super) const fn bank_above(&self) -> u16 {
         self.high.1

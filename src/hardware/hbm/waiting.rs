@@ -38,7 +38,8 @@ pub(super) struct Request {
 }
 
 /// No request.
-pub(super) const NOBODY: Request = Request { order: 0, arrival: 0, row: CLOSED, counted: false, write: false };
+pub(super) const NOBODY: Request =
+    Request { order: 0, arrival: 0, row: CLOSED, counted: false, write: false };
 
 /// A request and its neighbours; a free slot has only the next free one.
 #[derive(Debug, Clone, Copy)]
@@ -133,14 +134,7 @@ impl Queue {
             hit: [NEVER; PLACES],
             miss: [NEVER; PLACES],
         };
-        Self {
-            slots: Vec::new(),
-            free: NONE,
-            oldest: NONE,
-            newest: NONE,
-            len: 0,
-            pcs: vec![wants; pcs],
-        }
+        Self { slots: Vec::new(), free: NONE, oldest: NONE, newest: NONE, len: 0, pcs: vec![wants; pcs] }
     }
 
     /// Takes a request in, for which there is room. `open` is the row that is open; while it waits for the request that opened it,
