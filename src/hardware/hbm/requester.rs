@@ -248,3 +248,130 @@ enum Blocked {
     ByWindow,
     ByChannel(usize, bool),
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::hardware::hbm::address_map::AddressMap;
+    use crate::hardware::hbm::timing::{CommandBus, Timing};
+    use crate::units::Picos;
+
+    /// HBM3 at 6,400 Mb/s a pin, with refreshes five times as often, so that a short run sees several.
+    const HBM3: (Organisation, Timing, CommandBus) = (
+        Organisation {
+            pseudo_channels: 2,
+            ranks: 2,
+            bank_groups: 4,
+            banks: 4,
+            rows: 16384,
+            columns: 32,
+            burst_bytes: 32,
+        },
+        Timing {
+            tck: Picos(625),
+            tbl: 2,
+            tcl: 20,
+            tcwl: 10,
+            trcd_read: 31,
+            trcd_write: 15,
+            trp: 26,
+            tras: 45,
+            trc: 72,
+            trtp: 9,
+            twr: 33,
+            tccd_s: 2,
+            tccd_l: 4,
+            tccd_r: 3,
+            trrd_s: 4,
+            trrd_l: 5,
+            tfaw: 24,
+            twtr_s: 7,
+            twtr_l: 10,
+            trtw: 20,
+            tppd: 2,
+            trfc: 560,
+            trefi: 1300,
+        },
+        CommandBus { shared: false, activate: 3, row: 1, column: 2 },
+    );
+
+    /// Parts of different kinds: row commands on both clock edges or not, one command bus, one pseudo-channel, one rank, and groups that
+    /// are no faster than the next read.
+    fn parts() -> [(Organisation, Timing, CommandBus); 5] {
+        let (o, t, bus) = HBM3;
+        let whole = CommandBus { activate: 4, row: 2, ..bus };
+        let shared = CommandBus { shared: true, activate: 4, row: 2, column: 4 };
+        let half = Organisation { pseudo_channels: 1, ranks: 1, columns: 64, ..o };
+        let slow = Timing { tbl: 4, tccd_s: 4, tccd_l: 6, tccd_r: 7, ..t };
+        [
+            HBM3,
+            (Organisation { ranks: 1, ..o }, t, whole),
+            (half, slow, shared),
+            (o, slow, bus),
+            (Organisation { bank_groups: 2, ..o }, Timing { trp: 12, trcd_read: 12, ..t }, bus),
+        ]
+    }
+
+    fn memory(
+        (o, t, bus): &(Organisation, Timing, CommandBus),
+        map: &str,
+        pattern: &str,
+        settings: Settings,
+    ) -> Memory {
+        let interleave = Interleave { channels: 1, granularity: 256, hash: false };
+        let decoder = AddressMap::parse(map, map).unwrap().decoder(o).unwrap();
+        let pattern: crate::hardware::hbm::pattern::Pattern = pattern.parse().unwrap();
+        let runs = pattern.runs(u64::from(o.burst_bytes), o.bursts(), 7).unwrap();
+        let traffic = Traffic { interleave, window: None, settings };
+        Memory::new(o, Distances::new(t, bus), decoder, traffic, runs)
+    }
+
+    /// Every tick for itself: nothing is skipped, put off or done at once.
+    fn every_tick(memory: &mut Memory, bursts: u64) {
+        while memory.sent < bursts {
+            memory.send(bursts);
+            if memory.sent < bursts {
+                memory.now += 1;
+                memory.channels[0].tick(memory.now);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_skipped_changes_nothing() {
+        const BURSTS: u64 = 2500;
+        let maps = ["pc bg col ba sid row", "bg:1 col:2 pc bg col ba sid row", "bg col ba sid pc row"];
+        let maps = [maps[0], maps[1], maps[2], "col pc sid bg ba row", "sid pc bg col:3 ba row:2 col row"];
+        let patterns =
+            ["seq", "rand16384", "rand4096", "rand256", "rand1056", "stride8192x512", "multi3x1024"];
+        for part in parts() {
+            for map in maps {
+                for pattern in patterns {
+                    for (queue, refresh) in
+                        [(1, true), (3, false), (8, true), (32, false), (32, true), (100, true)]
+                    {
+                        let settings = |writes| Settings { queue, refresh, writes };
+                        let mut fast = memory(&part, map, pattern, settings(false));
+                        // In pieces, as batches of a sample are.
+                        for end in 1.. {
+                            fast.run(BURSTS, end * 1999);
+                            if fast.sent() >= BURSTS {
+                                break;
+                            }
+                        }
+                        // A channel that expects writes leaves no tick out.
+                        let mut slow = memory(&part, map, pattern, settings(true));
+                        every_tick(&mut slow, BURSTS);
+                        assert_eq!(
+                            (fast.now(), fast.counts()),
+                            (slow.now(), slow.counts()),
+                            "{pattern}, map {map}, queue {queue}, refresh {refresh}, {part:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
