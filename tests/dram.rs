@@ -338,9 +338,10 @@ fn row_visits_at_once_change_nothing() {
     for name in slimsim::config::preset_names(slimsim::config::PresetKind::Memory) {
         let device = load_memory(name).unwrap();
         for map in &device.maps {
-            for pattern in ["seq", "rand16384", "rand4096", "rand256", "multi8x4096", "kvw10x256"] {
+            for pattern in ["seq", "rand16384", "rand4096", "rand256", "kvw10x256"] {
                 let all = study(&device, pattern, &map.name, 32);
-                let all = Study { refresh: true, bursts: 20_000, whole: true, ..all };
+                // More than are simulated: batches of a sample begin and end at the same moments, too.
+                let all = Study { refresh: true, bursts: 40_000, ..all };
                 let each = Study { window: Some(1 << 40), ..all.clone() };
                 assert_eq!(run(&device, &all), run(&device, &each), "{name} {pattern} {}", map.name);
             }

@@ -1,6 +1,6 @@
 //! What a part delivers under a pattern: efficiency, row hits, latency.
 //!
-//! Up to [`WHOLE`] bursts are simulated one by one. Of more, a sample stands for the rest: after a warm-up, batches of whole refresh
+//! Up to [`WHOLE`] bursts are simulated. Of more, a sample stands for the rest: after a warm-up, batches of whole refresh
 //! intervals (or of 2,048 bursts a channel where there is no refresh) until the standard error of the mean time a burst is below
 //! 0.1 %, or a sixteenth of the bursts has been simulated.
 
