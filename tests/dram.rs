@@ -332,6 +332,23 @@ fn single_limits_are_exact() {
     assert!((0.95 / 3.0..=1.0 / 3.0).contains(&found), "{found}");
 }
 
+/// What is served at once is as if served burst by burst: a window that never binds makes the model go from command to command.
+#[test]
+fn row_visits_at_once_change_nothing() {
+    for name in slimsim::config::preset_names(slimsim::config::PresetKind::Memory) {
+        let device = load_memory(name).unwrap();
+        for map in &device.maps {
+            for pattern in ["seq", "rand16384", "rand4096", "rand256", "kvw10x256"] {
+                let all = study(&device, pattern, &map.name, 32);
+                // More than are simulated: batches of a sample begin and end at the same moments, too.
+                let all = Study { refresh: true, bursts: 40_000, ..all };
+                let each = Study { window: Some(1 << 40), ..all.clone() };
+                assert_eq!(run(&device, &all), run(&device, &each), "{name} {pattern} {}", map.name);
+            }
+        }
+    }
+}
+
 /// A sample stands for the whole.
 #[test]
 fn samples_agree_with_the_whole() {

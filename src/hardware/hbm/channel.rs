@@ -1,4 +1,4 @@
-//! One channel: its controller's queues and the state that timing leaves behind.
+//! One channel: its controller's queues, and which command goes when.
 //!
 //! Open page, first-ready first-come first-served: of the requests in the queue the oldest whose next command may be issued now is
 //! served, one command a bus and tick. A request that opens a row leaves the queue with its ACT and goes before all others. Writes wait
@@ -7,57 +7,11 @@
 //!
 //! Nothing is done in ticks in which nothing can be: [`Channel::wake`] says when to come back.
 
+use super::counts::Counts;
 use super::organisation::Organisation;
+use super::state::State;
 use super::timing::Distances;
-use super::waiting::{Banks, CLOSED, NEVER, Queue, Request};
-
-#[derive(Debug, Clone, Copy)]
-struct Bank {
-    row: u32,
-    act: u64,
-    pre: u64,
-    read: u64,
-    write: u64,
-}
-
-/// Earliest ticks of a bank group or a rank.
-#[derive(Debug, Clone, Copy, Default)]
-struct Group {
-    act: u64,
-    read: u64,
-    write: u64,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct PseudoChannel {
-    act: u64,
-    pre: u64,
-    pre_all: u64,
-    refresh: u64,
-    read: u64,
-    write: u64,
-    /// The last four ACTs, in a ring.
-    acts: [u64; 4],
-    next_act: usize,
-    open: u32,
-}
-
-/// What a channel has done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    /// Bursts whose column command was issued.
-    pub served: u64,
-    /// Of these, reads.
-    pub reads: u64,
-    /// ACTs.
-    pub activates: u64,
-    /// Bursts that found their row open when first looked at.
-    pub row_hits: u64,
-    /// All-bank refreshes.
-    pub refreshes: u64,
-    /// Ticks from arrival to the last data of all reads.
-    pub read_latency: u64,
-}
+use super::waiting::{Banks, CLOSED, NEVER, PC_SHIFT, PLACES, Queue, Request, bank_of, order};
 
 /// Settings of a controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +20,8 @@ pub(super) struct Settings {
     pub(super) queue: usize,
     /// Whether all-bank refreshes come.
     pub(super) refresh: bool,
+    /// Whether writes may come.
+    pub(super) writes: bool,
 }
 
 /// Writes are drained once more than this share of their queue is full, in tenths …
@@ -76,60 +32,37 @@ const DRAIN_TO: usize = 2;
 /// A channel and its controller.
 #[derive(Debug, Clone)]
 pub(super) struct Channel {
-    d: Distances,
+    pub(super) d: Distances,
     settings: Settings,
-    group_shift: u32,
-    rank_shift: u32,
-    pc_shift: u32,
-    banks: Vec<Bank>,
-    groups: Vec<Group>,
-    ranks: Vec<Group>,
-    pcs: Vec<PseudoChannel>,
-    row_bus: u64,
-    column_bus: u64,
-    reads: Queue,
+    /// Writes above which draining begins, and below which it ends.
+    drain: (usize, usize),
+    pub(super) state: State,
+    pub(super) reads: Queue,
     writes: Queue,
-    /// Requests whose row was opened for them, by bank, and which banks have one.
-    opened_for: Vec<Request>,
-    active: Vec<Banks>,
     draining: bool,
     /// Requests taken in.
-    taken: u64,
-    next_refresh: u64,
+    pub(super) taken: u64,
+    pub(super) next_refresh: u64,
     /// Pseudo-channels that still wait for the present refresh, in order.
     to_refresh: std::ops::Range<usize>,
     /// No command before this tick.
-    wake: u64,
+    pub(super) wake: u64,
     pub(super) counts: Counts,
 }
 
 impl Channel {
     pub(super) fn new(organisation: &Organisation, d: Distances, settings: Settings) -> Self {
-        let bank_bits = organisation.banks.ilog2();
-        let group_bits = organisation.bank_groups.ilog2();
-        let rank_bits = organisation.ranks.ilog2();
-        let banks = organisation.all_banks() as usize;
         let pcs = organisation.pseudo_channels as usize;
-        let bank = Bank { row: CLOSED, act: 0, pre: 0, read: 0, write: 0 };
-        let nobody = Request { order: 0, arrival: 0, row: CLOSED, counted: false, write: false };
         let next_refresh = if settings.refresh { d.refresh_interval } else { NEVER };
+        let queue = settings.queue;
         Self {
             d,
             settings,
-            group_shift: bank_bits,
-            rank_shift: bank_bits + group_bits,
-            pc_shift: bank_bits + group_bits + rank_bits,
-            banks: vec![bank; banks],
-            groups: vec![Group::default(); banks >> bank_bits],
-            ranks: vec![Group::default(); banks >> (bank_bits + group_bits)],
-            pcs: vec![PseudoChannel::default(); pcs],
-            row_bus: 0,
-            column_bus: 0,
-            reads: Queue::new(banks, pcs, settings.queue),
-            writes: Queue::new(banks, pcs, settings.queue),
-            opened_for: vec![nobody; banks],
-            active: vec![Banks::NONE; pcs],
-            draining: true,
+            drain: (queue * DRAIN_FROM / 10, (queue * DRAIN_TO).div_ceil(10)),
+            state: State::new(organisation),
+            reads: Queue::new(pcs),
+            writes: Queue::new(pcs),
+            draining: settings.writes,
             taken: 0,
             next_refresh,
             to_refresh: 0..0,
@@ -140,7 +73,7 @@ impl Channel {
 
     /// Whether a request of this kind finds room.
     #[inline]
-    pub(super) fn has_room(&self, write: bool) -> bool {
+    pub(super) const fn has_room(&self, write: bool) -> bool {
         (if write { &self.writes } else { &self.reads }).len < self.settings.queue
     }
 
@@ -148,19 +81,30 @@ impl Channel {
     #[inline]
     pub(super) fn push(&mut self, now: u64, bank: u16, row: u32, write: bool) {
         let b = usize::from(bank);
-        let request = Request { order: self.taken, arrival: now, row, counted: false, write };
+        let request = Request { order: order(self.taken, b), arrival: now, row, counted: false, write };
         self.taken += 1;
+        let pc = self.state.pc(b);
+        let (open, guarded) = (pc.row[b % PLACES], pc.guarded(b));
+        let (ready, bus) = if open == row {
+            let data = if write { pc.write } else { pc.read };
+            (pc.column_ready(b, write).max(data), self.state.column_bus)
+        } else if open == CLOSED {
+            (pc.act_ready(b).max(pc.act), self.state.row_bus)
+        } else {
+            (pc.bank_pre[b % PLACES].max(pc.pre), self.state.row_bus)
+        };
+        let ready = self.no_earlier(ready);
         let queue = if write { &mut self.writes } else { &mut self.reads };
-        queue.push(b, self.banks[b].row, request);
-        if self.guarded(b) {
-            // Its row waits for the request that opened it.
-            let (p, bit) = self.pc_and_bit(b);
-            let queue = if write { &mut self.writes } else { &mut self.reads };
-            queue.conflicts[p].mask &= !bit;
-        }
+        queue.push(b, open, guarded, request, ready);
         // It may be served in the tick that begins now.
-        let bus = if self.banks[b].row == row { self.column_bus } else { self.row_bus };
-        self.wake = self.wake.min(bus.max(now + 1));
+        self.wake = self.wake.min(ready.max(bus).max(now + 1));
+    }
+
+    /// A tick before which to do nothing, if nothing can be done before `ready`. Which queue is drained is decided in every tick, so that
+    /// none may be left out that might come upon a moment without reads while there are writes.
+    #[inline]
+    const fn no_earlier(&self, ready: u64) -> u64 {
+        if self.settings.writes { 0 } else { ready }
     }
 
     /// The first tick in which anything can happen without a new request.
@@ -173,54 +117,12 @@ impl Channel {
     /// a refresh comes.
     #[inline]
     pub(super) fn only_hits(&self) -> bool {
-        let nothing = |banks: &[Banks]| banks.iter().all(|b| b.mask == 0);
-        self.writes.len == 0
+        // What is least often so comes first.
+        self.reads.pcs.iter().all(|w| w.closed.mask | w.conflicts.mask == 0)
+            && self.state.pcs.iter().all(|pc| pc.active.mask == 0)
+            && self.writes.len == 0
             && !self.draining
             && self.to_refresh.is_empty()
-            && nothing(&self.active)
-            && nothing(&self.reads.closed)
-            && nothing(&self.reads.conflicts)
-    }
-
-    /// The row that is open in `bank`.
-    #[inline]
-    pub(super) fn is_open(&self, bank: u16, row: u32) -> bool {
-        self.banks[usize::from(bank)].row == row
-    }
-
-    /// Serves the next read of an open row after `now`, where [`Self::only_hits`] and before the next refresh; returns when.
-    #[inline]
-    pub(super) fn serve_hit(&mut self, now: u64) -> Option<u64> {
-        let rising = |t: u64| if self.d.half_cycles { t | 1 } else { t };
-        let first = rising(self.column_bus.max(now + 1));
-        // Mostly the oldest request of all may be served as soon as the bus is free.
-        let (mut oldest, mut bank) = (NEVER, 0);
-        for p in 0..self.pcs.len() {
-            for b in self.reads.hits[p].iter().map(|i| i | p << self.pc_shift) {
-                let order = self.reads.oldest_hit(b);
-                if order < oldest {
-                    (oldest, bank) = (order, b);
-                }
-            }
-        }
-        let ready = |b: usize| self.column_ready(b, false).max(self.pcs[b >> self.pc_shift].read);
-        let mut at = first;
-        if ready(bank) > first {
-            let shift = self.pc_shift;
-            let all = || {
-                let hits = self.reads.hits.iter().enumerate();
-                hits.flat_map(move |(p, banks)| banks.iter().map(move |i| i | p << shift))
-            };
-            at = rising(all().map(ready).min()?.max(first));
-            bank = all().filter(|&b| ready(b) <= at).min_by_key(|&b| self.reads.oldest_hit(b))?;
-        }
-        if at >= self.next_refresh {
-            return None;
-        }
-        let request = self.reads.take_hit(bank, self.banks[bank].row)?;
-        self.serve(at, bank, request);
-        self.wake = at + 1;
-        Some(at)
     }
 
     /// Lets `now` pass. Returns, if a burst was served, whether it was read.
@@ -229,11 +131,11 @@ impl Channel {
         if now >= self.next_refresh {
             self.next_refresh += self.d.refresh_interval;
             // A refresh that is still under way is finished first.
-            self.to_refresh = 0..self.pcs.len();
+            self.to_refresh = 0..self.state.pcs.len();
         }
         let rising = !self.d.half_cycles || now % 2 == 1;
-        let served = if rising && now >= self.column_bus { self.column(now) } else { None };
-        if now >= self.row_bus {
+        let served = if rising && now >= self.state.column_bus { self.column(now) } else { None };
+        if now >= self.state.row_bus {
             self.row(now, rising);
         }
         self.wake = self.next_command(now).min(self.next_refresh);
@@ -246,157 +148,108 @@ impl Channel {
         let (mut column, mut either, mut rising) = (NEVER, NEVER, NEVER);
         // Queues may have changed since it was last decided which is served.
         let queue = if self.will_drain() { &self.writes } else { &self.reads };
-        let refreshing = !self.to_refresh.is_empty();
-        let at = |banks: &Banks, bus: u64| if banks.mask == 0 { NEVER } else { banks.next.max(bus) };
-        for (p, pc) in self.pcs.iter().enumerate() {
-            let data = pc.read.min(pc.write);
-            column = column.min(at(&self.active[p], data));
-            if !refreshing {
-                column = column.min(at(&queue.hits[p], data));
-                rising = rising.min(at(&queue.closed[p], pc.act));
-                either = either.min(at(&queue.conflicts[p], pc.pre));
+        let pcs = &self.state.pcs;
+        if self.to_refresh.is_empty() {
+            for (pc, wants) in pcs.iter().zip(&queue.pcs) {
+                column = column.min(pc.active.next.min(wants.hits.next).max(pc.read.min(pc.write)));
+                rising = rising.min(wants.closed.next.max(pc.act));
+                either = either.min(wants.conflicts.next.max(pc.pre));
             }
-        }
-        if refreshing {
-            let p = self.to_refresh.start;
-            let pc = &self.pcs[p];
+        } else {
+            for pc in pcs {
+                column = column.min(pc.active.next.max(pc.read.min(pc.write)));
+            }
+            let pc = &pcs[self.to_refresh.start];
             if pc.open == 0 {
                 rising = pc.refresh;
-            } else if self.active[p].mask == 0 {
+            } else if pc.active.mask == 0 {
                 either = pc.pre_all.max(pc.pre);
             }
         }
-        let next = |t: u64, bus: u64, rising: bool| {
-            let t = t.max(bus).max(now + 1);
-            if rising && self.d.half_cycles { t | 1 } else { t }
-        };
-        let column = next(column, self.column_bus, true);
-        column.min(next(rising, self.row_bus, true)).min(next(either, self.row_bus, false))
+        let (column_bus, row_bus) = (self.state.column_bus.max(now + 1), self.state.row_bus.max(now + 1));
+        let (column, rising) = (column.max(column_bus), rising.max(row_bus));
+        let on_rising = column.min(rising) | u64::from(self.d.half_cycles);
+        on_rising.min(either.max(row_bus))
     }
 
     /// Whether writes are served in the next tick, queues being as they are.
+    #[inline]
     const fn will_drain(&self) -> bool {
-        let size = self.settings.queue;
-        let (reads, writes) = (self.reads.len, self.writes.len);
-        if self.draining {
-            writes * 10 >= size * DRAIN_TO || reads == 0
-        } else {
-            writes * 10 > size * DRAIN_FROM || reads == 0
+        if !self.settings.writes {
+            return false;
         }
+        let (reads, writes) = (self.reads.len, self.writes.len);
+        (if self.draining { writes >= self.drain.1 } else { writes > self.drain.0 }) || reads == 0
     }
 
+    #[inline]
     const fn set_draining(&mut self) {
         self.draining = self.will_drain();
     }
 
-    const fn pc_and_bit(&self, b: usize) -> (usize, u64) {
-        (b >> self.pc_shift, 1 << (b & ((1 << self.pc_shift) - 1)))
-    }
-
-    const fn guarded(&self, b: usize) -> bool {
-        let (p, bit) = self.pc_and_bit(b);
-        self.active.as_slice()[p].mask & bit != 0
-    }
-
-    /// The first tick at which the bank's own column command may be issued, as far as bank, group and rank go.
-    #[inline]
-    fn column_ready(&self, b: usize, write: bool) -> u64 {
-        let (bank, group) = (&self.banks[b], &self.groups[b >> self.group_shift]);
-        let rank = &self.ranks[b >> self.rank_shift];
-        if write {
-            bank.write.max(group.write).max(rank.write)
-        } else {
-            bank.read.max(group.read).max(rank.read)
-        }
-    }
-
     /// Issues the column command that is due, if any. Returns whether it was a read.
+    #[inline]
     fn column(&mut self, now: u64) -> Option<bool> {
         // Requests whose row was opened for them go first.
-        let mut due: Option<(u64, usize)> = None;
-        for p in 0..self.pcs.len() {
-            let banks = self.active[p];
-            if banks.mask == 0 || banks.next > now {
-                continue;
+        let mut due = NEVER;
+        for pc in &mut self.state.pcs {
+            if self.settings.writes && pc.active.next <= now {
+                let ready = |b: usize| {
+                    let write = pc.opened_for[b].write;
+                    pc.column_ready(b, write).max(if write { pc.write } else { pc.read })
+                };
+                let order = |b: usize| pc.opened_order[b];
+                pc.active.next = oldest_ready(pc.active, now, ready, order, &mut due);
+            } else if pc.active.next.max(pc.read) <= now {
+                let ready = |b: usize| pc.column_ready(b, false);
+                let order = |b: usize| pc.opened_order[b];
+                pc.active.next = oldest_ready(pc.active, now, ready, order, &mut due);
             }
-            let ready = |b: usize| {
-                let write = self.opened_for[b].write;
-                let pc = if write { self.pcs[p].write } else { self.pcs[p].read };
-                self.column_ready(b, write).max(pc)
-            };
-            let all = banks.iter().map(|i| i | p << self.pc_shift);
-            self.active[p].next = oldest_ready(all, now, ready, |b| self.opened_for[b].order, &mut due);
         }
-        if let Some((_, b)) = due {
-            let (p, bit) = self.pc_and_bit(b);
-            self.active[p].mask &= !bit;
-            let open = self.banks[b].row;
-            self.reads.sort(b, open, false);
-            self.writes.sort(b, open, false);
-            let request = self.opened_for[b];
-            return Some(self.serve(now, b, request));
+        if due < NEVER {
+            let b = bank_of(due);
+            let pc = &mut self.state.pcs[b >> PC_SHIFT];
+            pc.active.remove(1 << (b % PLACES));
+            let request = pc.opened_for[b % PLACES];
+            let read = self.serve(now, b, &request);
+            let pc = self.state.pc(b);
+            let close = self.no_earlier(pc.bank_pre[b % PLACES]);
+            self.reads.released(b, self.no_earlier(pc.column_ready(b, false)), close);
+            if self.settings.writes {
+                self.writes.released(b, 0, close);
+            }
+            return Some(read);
         }
         if !self.to_refresh.is_empty() {
             return None;
         }
         self.set_draining();
         let write = self.draining;
-        for p in 0..self.pcs.len() {
-            let queue = if write { &self.writes } else { &self.reads };
-            let banks = queue.hits[p];
-            let pc = if write { self.pcs[p].write } else { self.pcs[p].read };
-            if banks.mask == 0 || banks.next.max(pc) > now {
-                continue;
-            }
-            let all = banks.iter().map(|i| i | p << self.pc_shift);
-            let ready = |b| self.column_ready(b, write);
-            let next = oldest_ready(all, now, ready, |b| queue.oldest_hit(b), &mut due);
-            let queue = if write { &mut self.writes } else { &mut self.reads };
-            queue.hits[p].next = next;
-        }
-        let (_, b) = due?;
-        let open = self.banks[b].row;
         let queue = if write { &mut self.writes } else { &mut self.reads };
-        let request = queue.take_hit(b, open)?;
-        Some(self.serve(now, b, request))
+        for (pc, wants) in self.state.pcs.iter().zip(&mut queue.pcs) {
+            if wants.hits.next.max(if write { pc.write } else { pc.read }) <= now {
+                let ready = |b| pc.column_ready(b, write);
+                let order = |b: usize| wants.oldest_hit(b);
+                wants.hits.next = oldest_ready(wants.hits, now, ready, order, &mut due);
+            }
+        }
+        if due == NEVER {
+            return None;
+        }
+        let b = bank_of(due);
+        let request = queue.take_hit(b, self.state.pc(b).row[b % PLACES])?;
+        Some(self.serve(now, b, &request))
     }
 
     /// Issues the column command of `r`. Returns whether it is a read.
     #[inline]
-    fn serve(&mut self, now: u64, b: usize, r: Request) -> bool {
-        let (g, k, p) = (b >> self.group_shift, b >> self.rank_shift, b >> self.pc_shift);
-        let d = &self.d;
-        let later = |t: &mut u64, by: u64| *t = (*t).max(now + by);
-        let (bank, group, pc) = (&mut self.banks[b], &mut self.groups[g], &mut self.pcs[p]);
+    pub(super) fn serve(&mut self, now: u64, b: usize, r: &Request) -> bool {
         if r.write {
-            later(&mut bank.pre, d.write_pre);
-            later(&mut pc.pre_all, d.write_pre);
-            later(&mut group.write, d.column_long);
-            later(&mut group.read, d.write_read_long);
-            later(&mut pc.write, d.data);
-            later(&mut pc.read, d.write_read_short);
-            later(&mut self.ranks[k].write, d.column_short);
+            self.state.write(now, b, &self.d);
         } else {
-            later(&mut bank.pre, d.read_pre);
-            later(&mut pc.pre_all, d.read_pre);
-            later(&mut group.read, d.column_long);
-            later(&mut pc.read, d.data);
-            later(&mut pc.write, d.read_write);
-            later(&mut self.ranks[k].read, d.column_short);
-            if self.ranks.len() > self.pcs.len() {
-                let ranks = self.ranks.len() / self.pcs.len();
-                for other in p * ranks..(p + 1) * ranks {
-                    if other != k {
-                        later(&mut self.ranks[other].read, d.read_read_ranks);
-                    }
-                }
-            }
+            self.state.read(now, b, &self.d);
             self.counts.reads += 1;
-            self.counts.read_latency += now + d.read_latency - r.arrival;
-        }
-        self.column_bus = now + d.column_bus;
-        if d.shared_bus {
-            self.row_bus = self.row_bus.max(self.column_bus);
+            self.counts.read_latency += now + self.d.read_latency - r.arrival;
         }
         self.counts.served += 1;
         self.counts.row_hits += u64::from(!r.counted);
@@ -404,188 +257,110 @@ impl Channel {
     }
 
     /// Issues the row command that is due, if any.
+    #[inline]
     fn row(&mut self, now: u64, rising: bool) {
         if !self.to_refresh.is_empty() {
             self.refresh(now, rising);
             return;
         }
         self.set_draining();
-        let mut due: Option<(u64, usize)> = None;
-        for p in 0..self.pcs.len() {
-            let queue = if self.draining { &self.writes } else { &self.reads };
-            let (closed, conflicts) = (queue.closed[p], queue.conflicts[p]);
-            if rising && closed.mask != 0 && closed.next.max(self.pcs[p].act) <= now {
-                let all = closed.iter().map(|i| i | p << self.pc_shift);
-                let ready = |b: usize| self.banks[b].act.max(self.groups[b >> self.group_shift].act);
-                let next = oldest_ready(all, now, ready, |b| queue.oldest_miss(b), &mut due);
-                let queue = if self.draining { &mut self.writes } else { &mut self.reads };
-                queue.closed[p].next = next;
+        let mut due = NEVER;
+        let queue = if self.draining { &mut self.writes } else { &mut self.reads };
+        for (pc, wants) in self.state.pcs.iter().zip(&mut queue.pcs) {
+            if rising && wants.closed.next.max(pc.act) <= now {
+                let ready = |b: usize| pc.act_ready(b);
+                let order = |b: usize| wants.oldest_miss(b);
+                wants.closed.next = oldest_ready(wants.closed, now, ready, order, &mut due);
             }
-            if conflicts.mask != 0 && conflicts.next.max(self.pcs[p].pre) <= now {
-                let queue = if self.draining { &self.writes } else { &self.reads };
-                let all = conflicts.iter().map(|i| i | p << self.pc_shift);
-                let ready = |b: usize| self.banks[b].pre;
-                let next = oldest_ready(all, now, ready, |b| queue.oldest_miss(b), &mut due);
-                let queue = if self.draining { &mut self.writes } else { &mut self.reads };
-                queue.conflicts[p].next = next;
+            if wants.conflicts.next.max(pc.pre) <= now {
+                let ready = |b: usize| pc.bank_pre[b];
+                let order = |b: usize| wants.oldest_miss(b);
+                wants.conflicts.next = oldest_ready(wants.conflicts, now, ready, order, &mut due);
             }
         }
-        if let Some((_, b)) = due {
-            if self.banks[b].row == CLOSED {
+        if due < NEVER {
+            let b = bank_of(due);
+            let open = self.state.pc(b).row[b % PLACES];
+            if open == CLOSED {
                 self.activate(now, b);
             } else {
-                self.precharge(now, b);
+                self.precharge(now, b, open);
             }
         }
     }
 
     /// Opens the row of the oldest request for bank `b`, which leaves the queue.
+    #[inline]
     fn activate(&mut self, now: u64, b: usize) {
         let queue = if self.draining { &mut self.writes } else { &mut self.reads };
-        let Some(mut r) = queue.take_first(b) else { return };
-        r.counted = true;
-        let (g, p) = (b >> self.group_shift, b >> self.pc_shift);
-        let d = &self.d;
-        let later = |t: &mut u64, by: u64| *t = (*t).max(now + by);
-        let (bank, pc) = (&mut self.banks[b], &mut self.pcs[p]);
-        bank.row = r.row;
-        later(&mut bank.read, d.act_read);
-        later(&mut bank.write, d.act_write);
-        later(&mut bank.pre, d.act_pre);
-        later(&mut bank.act, d.act_act_bank);
-        later(&mut self.groups[g].act, d.act_act_long);
-        pc.open += 1;
-        pc.acts[pc.next_act] = now;
-        pc.next_act = (pc.next_act + 1) % 4;
-        later(&mut pc.act, d.act_act_short);
-        // The slot that comes next holds the oldest of the last four.
-        let oldest = pc.acts[pc.next_act];
-        if oldest > 0 {
-            pc.act = pc.act.max(oldest + d.four_acts);
-        }
-        later(&mut pc.pre_all, d.act_pre);
-        later(&mut pc.refresh, d.act_refresh);
-        self.row_bus = now + d.activate_bus;
-        if d.shared_bus {
-            self.column_bus = self.column_bus.max(self.row_bus);
-        }
+        let Some(request) = queue.take_first(b) else { return };
+        self.state.activate(now, b, Request { counted: true, ..request }, &self.d);
         self.counts.activates += 1;
-        let (_, bit) = self.pc_and_bit(b);
-        self.opened_for[b] = r;
-        let ready = self.column_ready(b, r.write);
-        let active = &mut self.active[p];
-        active.next = if active.mask == 0 { ready } else { active.next.min(ready) };
-        active.mask |= bit;
-        self.reads.sort(b, r.row, true);
-        self.writes.sort(b, r.row, true);
+        let pc = self.state.pc(b);
+        self.reads.opened(b, request.row, self.no_earlier(pc.column_ready(b, false)));
+        if self.settings.writes {
+            self.writes.opened(b, request.row, 0);
+        }
     }
 
-    /// Closes the row of bank `b`, which the oldest request for another row does not want.
-    fn precharge(&mut self, now: u64, b: usize) {
-        let open = self.banks[b].row;
+    /// Closes the row `open` of bank `b`, which the oldest request for another row does not want.
+    #[inline]
+    fn precharge(&mut self, now: u64, b: usize, open: u32) {
         let queue = if self.draining { &mut self.writes } else { &mut self.reads };
         queue.note_row_command(b, open);
-        let d = &self.d;
-        let bank = &mut self.banks[b];
-        bank.row = CLOSED;
-        bank.act = bank.act.max(now + d.pre_act);
-        let pc = &mut self.pcs[b >> self.pc_shift];
-        pc.open -= 1;
-        pc.pre = pc.pre.max(now + d.pre_pre);
-        pc.pre_all = pc.pre_all.max(now + d.pre_pre);
-        pc.refresh = pc.refresh.max(now + d.pre_refresh);
-        self.row_bus = now + d.row_bus;
-        if d.shared_bus {
-            self.column_bus = self.column_bus.max(self.row_bus);
+        self.state.precharge(now, b, &self.d);
+        self.closed(b);
+    }
+
+    /// Tells the queues that bank `b` has been closed.
+    #[inline]
+    fn closed(&mut self, b: usize) {
+        let ready = self.no_earlier(self.state.pc(b).act_ready(b));
+        self.reads.closed(b, ready);
+        if self.settings.writes {
+            self.writes.closed(b, ready);
         }
-        self.reads.sort(b, CLOSED, false);
-        self.writes.sort(b, CLOSED, false);
     }
 
     /// The next command of a refresh, if it is due: close all banks of the first pseudo-channel that waits, or refresh it.
     fn refresh(&mut self, now: u64, rising: bool) {
         let p = self.to_refresh.start;
-        let d = self.d;
-        let pc = &mut self.pcs[p];
+        let pc = &self.state.pcs[p];
         if pc.open > 0 {
             // Rows that were opened for a request are read first.
-            if self.active[p].mask != 0 || pc.pre_all.max(pc.pre) > now {
-                return;
+            if pc.active.mask == 0 && pc.pre_all.max(pc.pre) <= now {
+                self.state.precharge_all(now, p, &self.d);
+                for b in p << PC_SHIFT..(p + 1) << PC_SHIFT {
+                    self.closed(b);
+                }
             }
-            pc.open = 0;
-            pc.act = pc.act.max(now + d.pre_act);
-            pc.pre = pc.pre.max(now + d.pre_pre);
-            pc.pre_all = pc.pre_all.max(now + d.pre_pre);
-            pc.refresh = pc.refresh.max(now + d.pre_refresh);
-            let banks = self.banks.len() / self.pcs.len();
-            for b in p * banks..(p + 1) * banks {
-                self.banks[b].row = CLOSED;
-                self.reads.sort(b, CLOSED, false);
-                self.writes.sort(b, CLOSED, false);
-            }
-        } else {
-            if pc.refresh > now || !rising {
-                return;
-            }
-            pc.act = pc.act.max(now + d.refresh_act);
-            pc.refresh = pc.refresh.max(now + d.refresh_act);
+        } else if pc.refresh <= now && rising {
+            self.state.refresh(now, p, &self.d);
             self.counts.refreshes += 1;
             self.to_refresh.start += 1;
         }
-        self.row_bus = now + d.row_bus;
-        if d.shared_bus {
-            self.column_bus = self.column_bus.max(self.row_bus);
-        }
     }
 }
 
-/// First come, first served among the banks whose command is ready: puts the oldest of them, if older, in `due` as (order, bank).
+/// First come, first served among the banks whose command is ready: `due` becomes the order of the oldest of them, if that is older.
 /// Returns when the first of all `banks` is ready.
 #[inline]
 fn oldest_ready(
-    banks: impl Iterator<Item = usize>,
+    banks: Banks,
     now: u64,
     ready: impl Fn(usize) -> u64,
     order: impl Fn(usize) -> u64,
-    due: &mut Option<(u64, usize)>,
+    due: &mut u64,
 ) -> u64 {
-    let mut first = NEVER;
-    for b in banks {
+    let (mut first, mut mask) = (NEVER, banks.mask);
+    while mask != 0 {
+        let b = mask.trailing_zeros() as usize % PLACES;
+        mask &= mask - 1;
         let at = ready(b);
         first = first.min(at);
-        if at <= now && due.is_none_or(|(oldest, _)| order(b) < oldest) {
-            *due = Some((order(b), b));
-        }
+        // Without a branch, since nobody could predict it.
+        let order = order(b);
+        *due = (*due).min(if at <= now { order } else { NEVER });
     }
     first
-}
-
-impl std::ops::Add for Counts {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            served: self.served + other.served,
-            reads: self.reads + other.reads,
-            activates: self.activates + other.activates,
-            row_hits: self.row_hits + other.row_hits,
-            refreshes: self.refreshes + other.refreshes,
-            read_latency: self.read_latency + other.read_latency,
-        }
-    }
-}
-
-impl std::ops::Sub for Counts {
-    type Output = Self;
-
-    fn sub(self, other: Self) -> Self {
-        Self {
-            served: self.served - other.served,
-            reads: self.reads - other.reads,
-            activates: self.activates - other.activates,
-            row_hits: self.row_hits - other.row_hits,
-            refreshes: self.refreshes - other.refreshes,
-            read_latency: self.read_latency - other.read_latency,
-        }
-    }
 }

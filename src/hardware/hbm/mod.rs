@@ -2,11 +2,15 @@
 
 pub mod address_map;
 mod channel;
+mod counts;
 pub mod device;
+mod hits;
 pub mod organisation;
 pub mod pattern;
 pub mod requester;
 pub mod service;
+mod source;
+mod state;
 pub mod study;
 pub mod timing;
 mod waiting;

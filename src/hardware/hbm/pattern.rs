@@ -166,6 +166,12 @@ const WRITES_BEYOND: u64 = 1024 * 3;
 const STREAM_SHIFT: u64 = 977;
 
 impl Pattern {
+    /// Whether there are writes in it.
+    #[must_use]
+    pub const fn writes(&self) -> bool {
+        matches!(self, Self::SequentialWrites { .. } | Self::CacheWrites { .. })
+    }
+
     /// The runs of this pattern, in bursts of `burst` bytes, on a memory of `total` bursts; random ones from `seed`.
     ///
     /// # Errors

@@ -1,11 +1,12 @@
 //! What a part delivers under a pattern: efficiency, row hits, latency.
 //!
-//! Up to [`WHOLE`] bursts are simulated one by one. Of more, a sample stands for the rest: after a warm-up, batches of whole refresh
+//! Up to [`WHOLE`] bursts are simulated. Of more, a sample stands for the rest: after a warm-up, batches of whole refresh
 //! intervals (or of 2,048 bursts a channel where there is no refresh) until the standard error of the mean time a burst is below
 //! 0.1 %, or a sixteenth of the bursts has been simulated.
 
 use super::address_map::{AddressMap, MapError};
-use super::channel::{Counts, Settings};
+use super::channel::Settings;
+use super::counts::Counts;
 use super::device::Device;
 use super::pattern::{Pattern, PatternError};
 use super::requester::{Interleave, Memory, Traffic};
@@ -146,7 +147,11 @@ impl Study {
         let traffic = Traffic {
             interleave: self.interleave,
             window: self.window,
-            settings: Settings { queue: self.queue as usize, refresh: self.refresh },
+            settings: Settings {
+                queue: self.queue as usize,
+                refresh: self.refresh,
+                writes: self.pattern.writes(),
+            },
         };
         let mut memory = Memory::new(o, distances, self.map.decoder(o)?, traffic, runs);
         let sample = if self.whole || self.bursts <= WHOLE * channels {
