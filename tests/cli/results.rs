@@ -308,7 +308,8 @@ fn lists_name_every_preset_and_scheme() {
     }
     let schemes = text("list schemes");
     assert!(["kv-cache", "slim-k", "slim-k-recompute"].iter().all(|s| schemes.contains(s)));
-    assert!(text("list kernels").contains("No kernel profiles"));
+    let kernels = text("list kernels");
+    assert!(kernels.contains(" h100-sxm-sglang ") && kernels.contains(" fa3 "), "{kernels}");
     let models = text("list models");
     assert!(
         models.contains("mpt-30b: Sources conflict.")
