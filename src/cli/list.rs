@@ -149,8 +149,18 @@ fn memory() -> Result<(), CliError> {
 }
 
 fn kernels() -> Result<(), CliError> {
-    let header =
-        ["name", "accelerator", "framework", "kind", "type", "kernel", "constants", "rows", "error", "unseen"];
+    let header = [
+        "name",
+        "accelerator",
+        "framework",
+        "kind",
+        "type",
+        "kernel",
+        "constants",
+        "rows",
+        "error",
+        "unseen",
+    ];
     let mut table = TableWriter::new(&header, 6, width());
     for profile in kernel_presets()? {
         for kernel in &profile.kernels {
@@ -168,7 +178,9 @@ fn kernels() -> Result<(), CliError> {
                 kernel.constants.given().to_string(),
                 of_fit(&|fit| fit.rows.to_string()),
                 of_fit(&|fit| percent(fit.mape)),
-                of_fit(&|fit| if fit.held_out_rows == 0 { "–".to_owned() } else { percent(fit.held_out_mape) }),
+                of_fit(&|fit| {
+                    if fit.held_out_rows == 0 { "–".to_owned() } else { percent(fit.held_out_mape) }
+                }),
             ]);
         }
     }

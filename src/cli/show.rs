@@ -2,9 +2,7 @@
 
 use super::CliError;
 use super::output::print;
-use crate::config::{
-    Overrides, PresetKind, show_accelerator, show_kernels, show_memory, show_model,
-};
+use crate::config::{Overrides, PresetKind, show_accelerator, show_kernels, show_memory, show_model};
 
 /// Show an accelerator, a model, a memory part or a kernel profile as resolved TOML, usable as a file
 #[derive(Debug, clap::Args)]

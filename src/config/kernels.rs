@@ -117,9 +117,6 @@ impl RawKernel {
         if let Field::Read(constants) = &self.constants {
             constants.value.at_most_six(constants.at, reader);
         }
-        if let Some(policy) = self.policy.value() {
-            policy.whole_tiling(reader);
-        }
         if let Some(fit) = self.fit.value() {
             fit.ordered(reader);
         }
@@ -133,6 +130,8 @@ impl RawKernel {
                 let expected = "expected with gemm only: the output block of a product";
                 out_of_place("kernel.policy.rows", policy.rows.at(), kind, expected, reader);
                 out_of_place("kernel.policy.columns", policy.columns.at(), kind, expected, reader);
+            } else {
+                policy.whole_tiling(reader);
             }
         }
         if let Some(constants) = self.constants.value()
@@ -237,7 +236,8 @@ impl RawFit {
         if let (Some(low), Some(high), Some(at)) = (self.low.get(), self.high.get(), self.high.at())
             && high.0 < low.0
         {
-            let message = format!("'kernel.fit.high' is less than 'kernel.fit.low': {} and {}", high.0, low.0);
+            let message =
+                format!("'kernel.fit.high' is less than 'kernel.fit.low': {} and {}", high.0, low.0);
             reader.push(Diagnostic::new(at, message, "the 95th percentile is no less than the 5th"));
         }
     }

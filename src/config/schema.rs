@@ -2,7 +2,9 @@
 
 use schemars::generate::SchemaSettings;
 
-use super::raw::{RawAccelerator, RawExperiment, RawKernelProfile, RawMemory, RawModel, RawPaperTable, RawPins, RawSweep};
+use super::raw::{
+    RawAccelerator, RawExperiment, RawKernelProfile, RawMemory, RawModel, RawPaperTable, RawPins, RawSweep,
+};
 use super::reader::FromNode;
 
 /// A kind of file.
