@@ -9,7 +9,9 @@ fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or(io::ErrorKind::NotFound)?);
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
     let mut code = String::new();
-    for (constant, folder) in [("ACCELERATORS", "accelerators"), ("MEMORY", "memory"), ("MODELS", "models")] {
+    for (constant, folder) in
+        [("ACCELERATORS", "accelerators"), ("KERNELS", "kernels"), ("MEMORY", "memory"), ("MODELS", "models")]
+    {
         let folder = root.join("configs").join(folder);
         println!("cargo:rerun-if-changed={}", folder.display());
         let _ = writeln!(code, "pub(crate) const {constant}: &[(&str, &str)] = &[");

@@ -16,6 +16,7 @@ fn refusal(folder: &str, path: &str) -> Option<ConfigError> {
     match folder {
         "accelerators" => config::load_accelerator(path, &none).err(),
         "memory" => config::load_memory(path).err(),
+        "kernels" => config::load_kernels(path).err(),
         "models" => config::load_model(path, &none).err(),
         "experiments" => config::load_experiment(path).err(),
         "sweeps" => config::load_sweep(path).err(),

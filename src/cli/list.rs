@@ -3,8 +3,11 @@
 use super::CliError;
 use super::output::{print, width};
 use crate::attention;
-use crate::config::{Overrides, PresetKind, load_accelerator, load_memory, load_model, preset_names};
+use crate::config::{
+    Overrides, PresetKind, kernel_presets, load_accelerator, load_memory, load_model, preset_names,
+};
 use crate::hardware::Accelerator;
+use crate::hardware::kernel::FitQuality;
 use crate::model::Model;
 use crate::report::{TableWriter, bytes, context, si, significant, wrapped};
 use crate::units::format::exact_bytes;
@@ -35,9 +38,7 @@ impl Args {
             What::Models => models(),
             What::Memory => memory(),
             What::Schemes => schemes(),
-            What::Kernels => print(|out| {
-                writeln!(out, "No kernel profiles in this version: every scheme is mapped freely.")
-            }),
+            What::Kernels => kernels(),
         }
     }
 }
@@ -143,6 +144,52 @@ fn memory() -> Result<(), CliError> {
             out,
             "channels: of one part, times pseudo-channels; banks and row: of a pseudo-channel; refresh: share of the time that it takes.\n\
              Sources and address maps: slimsim show memory NAME"
+        )
+    })
+}
+
+fn kernels() -> Result<(), CliError> {
+    let header = [
+        "name",
+        "accelerator",
+        "framework",
+        "kind",
+        "type",
+        "kernel",
+        "constants",
+        "rows",
+        "error",
+        "unseen",
+    ];
+    let mut table = TableWriter::new(&header, 6, width());
+    for profile in kernel_presets()? {
+        for kernel in &profile.kernels {
+            let of_fit = |value: &dyn Fn(&FitQuality) -> String| {
+                kernel.fit.as_ref().map_or_else(|| "–".to_owned(), value)
+            };
+            let percent = |part: f64| format!("{} %", significant(100.0 * part, 2));
+            table.row([
+                profile.name.clone(),
+                profile.accelerator.clone(),
+                profile.framework.clone(),
+                kernel.kind.name().to_owned(),
+                kernel.dtype.name().to_owned(),
+                kernel.name.clone().unwrap_or_else(|| "any other".to_owned()),
+                kernel.constants.given().to_string(),
+                of_fit(&|fit| fit.rows.to_string()),
+                of_fit(&|fit| percent(fit.mape)),
+                of_fit(&|fit| {
+                    if fit.held_out_rows == 0 { "–".to_owned() } else { percent(fit.held_out_mape) }
+                }),
+            ]);
+        }
+    }
+    print(|out| {
+        table.write(out)?;
+        writeln!(
+            out,
+            "kernel: its name in measurements; error: mean over the rows that the constants were fitted to, and over rows that the fit did\n\
+             not see; –: not fitted. Constants and policies: slimsim show kernels NAME"
         )
     })
 }

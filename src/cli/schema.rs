@@ -7,7 +7,7 @@ use crate::config::{FileKind, schema};
 /// Print the JSON schema of a kind of file, for editors and checkers
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Kind of file: accelerator, model, memory, experiment, sweep, pins, paper
+    /// Kind of file: accelerator, model, memory, kernels, experiment, sweep, pins, paper
     #[arg(value_name = "KIND", value_parser = kind)]
     kind: FileKind,
 }

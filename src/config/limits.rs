@@ -47,6 +47,8 @@ pub const MAX_BURST_BYTES: u64 = 1 << 12;
 pub const MAX_MEMORY_QUEUE: u64 = 1 << 16;
 /// Most cycles of a memory command.
 pub const MAX_COMMAND_CYCLES: u64 = 16;
+/// Most measured rows that a kernel profile tells of.
+pub const MAX_FITTED_ROWS: u64 = 1 << 32;
 /// Largest capacity: an exbibyte.
 pub const MAX_BYTES: u64 = 1 << 60;
 /// Highest bandwidth: an exabyte a second.

@@ -1,5 +1,5 @@
-//! The presets compiled into the binary: every file of `configs/accelerators`, `configs/memory` and `configs/models`, by file name;
-//! and those of `configs/paper`.
+//! The presets compiled into the binary: every file of `configs/accelerators`, `configs/kernels`, `configs/memory` and
+//! `configs/models`, by file name; and those of `configs/paper`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub enum PresetKind {
     Model,
     /// A memory part.
     Memory,
+    /// A kernel profile.
+    Kernels,
 }
 
 impl PresetKind {
@@ -28,16 +30,21 @@ impl PresetKind {
             Self::Accelerator => table::ACCELERATORS,
             Self::Model => table::MODELS,
             Self::Memory => table::MEMORY,
+            Self::Kernels => table::KERNELS,
         }
     }
 
-    /// `accelerator`, `model` or `memory`.
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Accelerator, Self::Model, Self::Memory, Self::Kernels];
+
+    /// `accelerator`, `model`, `memory` or `kernels`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Accelerator => "accelerator",
             Self::Model => "model",
             Self::Memory => "memory",
+            Self::Kernels => "kernels",
         }
     }
 
@@ -47,6 +54,7 @@ impl PresetKind {
             Self::Accelerator => "accelerators",
             Self::Model => "models",
             Self::Memory => "memory",
+            Self::Kernels => "kernels",
         }
     }
 
@@ -54,6 +62,7 @@ impl PresetKind {
     const fn what(self) -> &'static str {
         match self {
             Self::Memory => "memory part",
+            Self::Kernels => "kernel profile",
             _ => self.name(),
         }
     }
@@ -61,7 +70,7 @@ impl PresetKind {
     /// Files that may stand where a preset's name may.
     const fn files(self) -> &'static str {
         match self {
-            Self::Accelerator | Self::Memory => "a TOML file",
+            Self::Accelerator | Self::Memory | Self::Kernels => "a TOML file",
             Self::Model => "a TOML file or a Hugging Face config.json",
         }
     }

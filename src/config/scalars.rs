@@ -6,6 +6,7 @@ use super::diagnostic::Diagnostic;
 use super::reader::{FromNode, KeyType, Reader};
 use super::tree::{Key, Node, Value};
 use crate::attention::{QkNorm, Rotation};
+use crate::hardware::kernel::{Kind, SplitRule};
 use crate::hardware::mac_array::Dataflow;
 use crate::model::{AttentionBias, Norm, NormSpan, Position};
 use crate::units::Dtype;
@@ -130,6 +131,56 @@ impl FromNode for Fraction {
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "number", "minimum": 0, "maximum": 1 })
+    }
+}
+
+/// A number above 0, at most `MOST`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Share<const MOST: u32>(pub(crate) f64);
+
+impl<const MOST: u32> FromNode for Share<MOST> {
+    const TYPE: KeyType = KeyType::Float;
+
+    fn expected() -> String {
+        format!("a number above 0, at most {MOST}")
+    }
+
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let x = finite::<Self>(node, reader)?;
+        if x < 0.0 {
+            reader.refuse(node, "is negative", &Self::expected())
+        } else if x == 0.0 {
+            reader.refuse(node, "is zero", &Self::expected())
+        } else if x > f64::from(MOST) {
+            reader.refuse(node, &format!("is greater than {MOST}"), &Self::expected())
+        } else {
+            Some(Self(x))
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number", "exclusiveMinimum": 0, "maximum": MOST })
+    }
+}
+
+/// A finite number that is not negative.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Amount(pub(crate) f64);
+
+impl FromNode for Amount {
+    const TYPE: KeyType = KeyType::Float;
+
+    fn expected() -> String {
+        "a number from 0".into()
+    }
+
+    fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
+        let x = finite::<Self>(node, reader)?;
+        if x < 0.0 { reader.refuse(node, "is negative", &Self::expected()) } else { Some(Self(x)) }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number", "minimum": 0 })
     }
 }
 
@@ -267,6 +318,18 @@ named!(QkNorm {
 named!(Dataflow {
     "weight-stationary" => Self::WeightStationary,
     "output-stationary" => Self::OutputStationary,
+});
+named!(Kind {
+    "mha" => Self::Mha,
+    "gqa" => Self::Gqa,
+    "mla" => Self::Mla,
+    "gemm" => Self::Gemm,
+});
+named!(SplitRule {
+    "none" => Self::None,
+    "fill-down" => Self::FillDown,
+    "fill-up" => Self::FillUp,
+    "even-blocks" => Self::EvenBlocks,
 });
 named!(Dtype {
     "fp32" => Self::Fp32,
@@ -422,6 +485,9 @@ mod tests {
         check::<QkNorm>();
         check::<Dtype>();
         check::<Dataflow>();
+        check::<Kind>();
+        check::<SplitRule>();
+        assert_eq!(Kind::ALL.map(Kind::name).to_vec(), Kind::NAMES.iter().map(|n| n.0).collect::<Vec<_>>());
         assert_eq!(DTYPE_KEYS.to_vec(), Dtype::ALL.map(Dtype::name).to_vec());
     }
 }

@@ -2,7 +2,9 @@
 
 use schemars::generate::SchemaSettings;
 
-use super::raw::{RawAccelerator, RawExperiment, RawMemory, RawModel, RawPaperTable, RawPins, RawSweep};
+use super::raw::{
+    RawAccelerator, RawExperiment, RawKernelProfile, RawMemory, RawModel, RawPaperTable, RawPins, RawSweep,
+};
 use super::reader::FromNode;
 
 /// A kind of file.
@@ -14,6 +16,8 @@ pub enum FileKind {
     Model,
     /// A memory part.
     Memory,
+    /// A kernel profile.
+    Kernels,
     /// An experiment.
     Experiment,
     /// A sweep.
@@ -26,10 +30,11 @@ pub enum FileKind {
 
 impl FileKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Accelerator,
         Self::Model,
         Self::Memory,
+        Self::Kernels,
         Self::Experiment,
         Self::Sweep,
         Self::Pins,
@@ -43,6 +48,7 @@ impl FileKind {
             Self::Accelerator => "accelerator",
             Self::Model => "model",
             Self::Memory => "memory",
+            Self::Kernels => "kernels",
             Self::Experiment => "experiment",
             Self::Sweep => "sweep",
             Self::Pins => "pins",
@@ -59,6 +65,7 @@ pub fn schema(kind: FileKind) -> String {
         FileKind::Accelerator => RawAccelerator::schema(&mut generator),
         FileKind::Model => RawModel::schema(&mut generator),
         FileKind::Memory => RawMemory::schema(&mut generator),
+        FileKind::Kernels => RawKernelProfile::schema(&mut generator),
         FileKind::Experiment => RawExperiment::schema(&mut generator),
         FileKind::Sweep => RawSweep::schema(&mut generator),
         FileKind::Pins => RawPins::schema(&mut generator),

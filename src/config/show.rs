@@ -1,4 +1,4 @@
-//! The resolved TOML of a machine, a memory part or a model: standard tables, one key a line, every default written out.
+//! The resolved TOML of a machine, a memory part, a kernel profile or a model: standard tables, one key a line, every default written out.
 //!
 //! Numbers are exact: reading the text back gives the same machine. Behind a value stands the comment that the file has
 //! there (its source, as a rule), or where else the value comes from.
@@ -7,14 +7,15 @@ use std::fmt::Write as _;
 
 use super::raw::{HbmModel, MacKind, Refresh, SramKind, VectorKind};
 use super::scalars::Named;
-use super::tree::{Tree, quote};
+use super::tree::{Node, Tree, Value, quote};
 use crate::hardware::Accelerator;
 use crate::hardware::hbm::device::Device;
+use crate::hardware::kernel::{Kernel, KernelProfile, Kind};
 use crate::hardware::mac_array::{MacArray, MacRates};
 use crate::hardware::sram::{OnChipBandwidth, Sram};
 use crate::hardware::vector_unit::VectorUnit;
 use crate::model::Model;
-use crate::units::{Bytes, format};
+use crate::units::{Bandwidth, Bytes, Picos, format};
 
 /// Writes keys, table by table.
 struct Writer<'a> {
@@ -22,12 +23,27 @@ struct Writer<'a> {
     table: Vec<&'static str>,
     /// The tree that the values come from, for the comments.
     tree: Option<&'a Tree>,
+    /// The table of a list `[[name]]` that is being written: the list's name, and the table in the tree.
+    item: Option<(&'static str, Option<&'a Node>)>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(tree: Option<&'a Tree>) -> Self {
+        Self { out: String::new(), table: Vec::new(), tree, item: None }
+    }
+
     fn table(&mut self, path: &[&'static str]) {
         self.table = path.to_vec();
+        let list = self.item.map(|(name, _)| name);
+        let path: Vec<&str> = list.into_iter().chain(path.iter().copied()).collect();
         let _ = writeln!(self.out, "\n[{}]", path.join("."));
+    }
+
+    /// Begins a table of the list `[[name]]`.
+    fn item(&mut self, name: &'static str, node: Option<&'a Node>) {
+        self.table.clear();
+        self.item = Some((name, node));
+        let _ = writeln!(self.out, "\n[[{name}]]");
     }
 
     fn raw(&mut self, key: &str, value: &str) {
@@ -55,7 +71,11 @@ impl Writer<'_> {
     fn comment(&self, key: &str) -> String {
         let Some(tree) = self.tree else { return String::new() };
         let path: Vec<&str> = self.table.iter().copied().chain([key]).collect();
-        let Some(node) = tree.root.at(&path) else { return "  # default".into() };
+        let root = match self.item {
+            Some((_, Some(item))) => item,
+            _ => &tree.root,
+        };
+        let Some(node) = root.at(&path) else { return "  # default".into() };
         let Some(source) = tree.sources.get(node.origin.source as usize) else { return String::new() };
         if node.origin.source != 0 {
             return if source.is_file { format!("  # set in {}", source.name) } else { "  # --set".into() };
@@ -68,7 +88,7 @@ impl Writer<'_> {
 
 /// The resolved TOML of an accelerator. `tree` is what it was read from, if comments are wanted.
 pub(crate) fn accelerator(machine: &Accelerator, tree: Option<&Tree>) -> String {
-    let mut w = Writer { out: String::new(), table: Vec::new(), tree };
+    let mut w = Writer::new(tree);
     w.text("name", &machine.name);
     w.text("clock", &format::exact_frequency(machine.clock));
     if !machine.source.is_empty() {
@@ -225,7 +245,7 @@ fn on_chip(bandwidth: OnChipBandwidth) -> String {
 
 /// The resolved TOML of a model. `tree` is what it was read from, if comments are wanted.
 pub(crate) fn model(model: &Model, tree: Option<&Tree>) -> String {
-    let mut w = Writer { out: String::new(), table: Vec::new(), tree };
+    let mut w = Writer::new(tree);
     w.text("name", &model.name);
     w.count("layers", model.layers);
     w.count("d_model", model.d_model);
@@ -300,7 +320,7 @@ pub(crate) fn model(model: &Model, tree: Option<&Tree>) -> String {
 
 /// The resolved TOML of a memory part. `tree` is what it was read from, if comments are wanted.
 pub(crate) fn memory(part: &Device, tree: Option<&Tree>) -> String {
-    let mut w = Writer { out: String::new(), table: Vec::new(), tree };
+    let mut w = Writer::new(tree);
     w.text("name", &part.name);
     w.text("standard", &part.standard);
     if let Some(source) = &part.source {
@@ -362,6 +382,91 @@ pub(crate) fn memory(part: &Device, tree: Option<&Tree>) -> String {
         w.text(&key(&map.name), &map.to_string());
     }
     w.out
+}
+
+/// The resolved TOML of a kernel profile. `tree` is what it was read from, if comments are wanted.
+pub(crate) fn kernels(profile: &KernelProfile, tree: Option<&Tree>) -> String {
+    let mut w = Writer::new(tree);
+    w.text("name", &profile.name);
+    w.text("accelerator", &profile.accelerator);
+    w.text("framework", &profile.framework);
+    w.text("source", &profile.source);
+    if let Some(note) = &profile.note {
+        w.text("note", note);
+    }
+    let written = match tree.and_then(|tree| tree.root.at(&["kernel"])).map(|node| &node.value) {
+        Some(Value::Array(items)) => &items[..],
+        _ => &[],
+    };
+    for (index, kernel) in profile.kernels.iter().enumerate() {
+        w.item("kernel", written.get(index));
+        one_kernel(&mut w, kernel);
+    }
+    w.out
+}
+
+fn one_kernel(w: &mut Writer<'_>, kernel: &Kernel) {
+    w.text("kind", kernel.kind.name());
+    w.text("dtype", kernel.dtype.name());
+    if let Some(name) = &kernel.name {
+        w.text("name", name);
+    }
+    let (policy, constants) = (&kernel.policy, &kernel.constants);
+    w.table(&["policy"]);
+    w.text("split", policy.split.name());
+    w.count("block", policy.block);
+    w.count("unsplit", policy.unsplit);
+    w.count("items_per_core", policy.items_per_core);
+    if kernel.kind == Kind::Mla {
+        w.count("heads", policy.heads);
+    }
+    if kernel.kind != Kind::Gemm {
+        if let Some(rows) = policy.padded_rows {
+            w.count("padded_rows", rows);
+        }
+        w.flag("quick_unsplit", policy.quick_unsplit);
+        w.flag("serial_combine", policy.serial_combine);
+        w.flag("pipelined", policy.pipelined);
+    }
+    if let Some(tiling) = policy.tiling {
+        w.count("rows", tiling.rows);
+        w.count("columns", tiling.columns);
+    }
+    w.table(&["constants"]);
+    let time = |time: Picos| format::exact_time(time);
+    w.text("launch", &time(constants.launch));
+    for (key, value) in [("work_item", constants.work_item), ("combine", constants.combine)] {
+        if let Some(value) = value {
+            w.text(key, &time(value));
+        }
+    }
+    if let Some(rate) = constants.item_rate {
+        w.text("item_rate", &format::exact_bandwidth(Bandwidth(rate)));
+    }
+    for (key, value) in [
+        ("memory_fraction", constants.memory_fraction),
+        ("mac_fraction", constants.mac_fraction),
+        ("overlap", constants.overlap),
+        ("l2_reach", constants.l2_reach),
+    ] {
+        if let Some(value) = value {
+            w.number(key, value);
+        }
+    }
+    if let Some(rival) = &kernel.rival {
+        w.table(&["rival"]);
+        w.text("launch", &time(rival.launch));
+        w.number("memory_fraction", rival.memory_fraction);
+    }
+    if let Some(fit) = &kernel.fit {
+        w.table(&["fit"]);
+        w.count("rows", fit.rows);
+        w.number("mape", fit.mape);
+        w.count("held_out_rows", fit.held_out_rows);
+        w.number("held_out_mape", fit.held_out_mape);
+        w.number("low", fit.low);
+        w.number("high", fit.high);
+    }
 }
 
 /// A key, quoted where TOML asks for it.

@@ -81,12 +81,30 @@ pub struct Policy {
     /// Query rows that a work item's products are padded to, on the wide side of a dot-product unit, softmax included; `None`: the array
     /// decides, and what is not there is not computed.
     pub padded_rows: Option<u64>,
+    /// Whether sequences that are never split are served by a kernel of their own, whose work items cost nothing to start.
+    pub quick_unsplit: bool,
     /// Whether the second phase reads the parts one after the other, a memory latency each.
     pub serial_combine: bool,
     /// Whether the next block's scores are formed while the present one's softmax runs.
     pub pipelined: bool,
     /// Output block of a product's work item; `None`: the fastest of those that libraries have.
     pub tiling: Option<Tiling>,
+}
+
+impl Policy {
+    /// Nothing split, nothing padded, one work item a core.
+    pub const PLAIN: Self = Self {
+        split: SplitRule::None,
+        block: 64,
+        unsplit: 0,
+        items_per_core: 1,
+        heads: 1,
+        padded_rows: None,
+        quick_unsplit: false,
+        serial_combine: false,
+        pipelined: true,
+        tiling: None,
+    };
 }
 
 /// Output block of a work item of a product.

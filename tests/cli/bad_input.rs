@@ -77,8 +77,11 @@ fn misspelt_names_have_a_suggestion() {
         &["'bandwith'", "did you mean 'bandwidth'?"],
     );
     fails("show accelerator h100", 2, &["unknown accelerator 'h100'", "h100-sxm"]);
-    fails("show kernel x", 2, &["expected accelerator, model or memory"]);
-    fails("schema trace", 2, &["accelerator, model, memory, experiment, sweep"]);
+    fails("show kernal x", 2, &["expected accelerator, model, memory or kernels"]);
+    fails("show kernel x", 2, &["unknown kernel profile 'x'", "'slimsim list kernels' shows the presets"]);
+    fails("show kernels h100-sxm-sglan", 2, &["did you mean 'h100-sxm-sglang'?"]);
+    fails("show kernels h100-sxm-sglang --set a=1", 2, &["a kernel profile takes no --set"]);
+    fails("schema trace", 2, &["accelerator, model, memory, kernels, experiment, sweep"]);
     fails("list schemas", 2, &["schemes"]);
 }
 

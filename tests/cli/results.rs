@@ -299,7 +299,7 @@ fn what_is_shown_is_a_file_that_gives_the_same_results() {
 #[test]
 fn lists_name_every_preset_and_scheme() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
-    for what in ["accelerators", "models"] {
+    for what in ["accelerators", "models", "memory", "kernels"] {
         let list = text(&format!("list {what}"));
         for entry in std::fs::read_dir(root.join(what)).unwrap() {
             let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
@@ -308,7 +308,9 @@ fn lists_name_every_preset_and_scheme() {
     }
     let schemes = text("list schemes");
     assert!(["kv-cache", "slim-k", "slim-k-recompute"].iter().all(|s| schemes.contains(s)));
-    assert!(text("list kernels").contains("No kernel profiles"));
+    let kernels = text("list kernels");
+    assert!(kernels.contains(" fa3 "), "{kernels}");
+    assert_eq!(text("show kernel h100-sxm-sglang"), text("show kernels h100-sxm-sglang"));
     let models = text("list models");
     assert!(
         models.contains("mpt-30b: Sources conflict.")

@@ -95,7 +95,7 @@ fn the_page_of_keys_lists_every_key_of_every_schema() {
     let page = root().join("docs/config.md");
     let text = std::fs::read_to_string(&page).unwrap();
     let mut new = text.clone();
-    for kind in ["accelerator", "model", "memory", "experiment", "sweep", "pins"] {
+    for kind in ["accelerator", "model", "memory", "kernels", "experiment", "sweep", "pins"] {
         let file = root().join(format!("configs/schema/{kind}.schema.json"));
         let schema: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         let mut table = String::from("| key | required | value | |\n|---|---|---|---|\n");

@@ -2,19 +2,6 @@
 
 use crate::hardware::kernel::{Kind, Policy, SplitRule, Tiling};
 
-/// What policies have in common that say nothing else.
-const PLAIN: Policy = Policy {
-    split: SplitRule::None,
-    block: 64,
-    unsplit: 0,
-    items_per_core: 1,
-    heads: 1,
-    padded_rows: None,
-    serial_combine: false,
-    pipelined: true,
-    tiling: None,
-};
-
 /// Policies for kernels of `kind`.
 pub(super) fn of(kind: Kind) -> Vec<Policy> {
     match kind {
@@ -27,10 +14,10 @@ pub(super) fn of(kind: Kind) -> Vec<Policy> {
 fn attention() -> Vec<Policy> {
     let mut policies = Vec::new();
     let mut push = |split, block, unsplit, items_per_core| {
-        policies.push(Policy { split, block, unsplit, items_per_core, heads: 1, tiling: None, ..PLAIN });
+        policies.push(Policy { split, block, unsplit, items_per_core, heads: 1, tiling: None, ..Policy::PLAIN });
         if items_per_core == 1 {
             for pipelined in [false, true] {
-                policies.push(Policy { split, block, unsplit, items_per_core, padded_rows: Some(64), pipelined, ..PLAIN });
+                policies.push(Policy { split, block, unsplit, items_per_core, padded_rows: Some(64), pipelined, ..Policy::PLAIN });
             }
         }
     };
@@ -57,7 +44,14 @@ fn attention() -> Vec<Policy> {
         .filter(|p| p.split == SplitRule::FullestRounds && p.padded_rows.is_none())
         .map(|p| Policy { serial_combine: true, ..*p })
         .collect();
+    // And where short sequences have a kernel of their own, others write parts whether they are split or not.
+    let quick: Vec<_> = policies
+        .iter()
+        .filter(|p| p.unsplit > 0 && p.split == SplitRule::EvenBlocks)
+        .map(|p| Policy { quick_unsplit: true, ..*p })
+        .collect();
     policies.extend(serial);
+    policies.extend(quick);
     policies
 }
 
@@ -66,7 +60,7 @@ fn latent() -> Vec<Policy> {
     for split in [SplitRule::FillDown, SplitRule::FillUp, SplitRule::EvenBlocks] {
         for block in [64, 128] {
             for heads in [16, 64, 128] {
-                policies.push(Policy { split, block, unsplit: 0, items_per_core: 1, heads, ..PLAIN });
+                policies.push(Policy { split, block, unsplit: 0, items_per_core: 1, heads, ..Policy::PLAIN });
             }
         }
     }
@@ -81,7 +75,7 @@ fn product() -> Vec<Policy> {
         for block in [64, 128] {
             for items_per_core in [1, 2] {
                 for &tiling in &tilings {
-                    policies.push(Policy { split, block, unsplit: 0, items_per_core, tiling, ..PLAIN });
+                    policies.push(Policy { split, block, unsplit: 0, items_per_core, tiling, ..Policy::PLAIN });
                 }
             }
         }

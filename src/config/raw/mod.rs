@@ -3,6 +3,7 @@
 mod accelerator;
 mod cache;
 mod experiment;
+mod kernels;
 mod memory;
 mod model;
 mod paper;
@@ -12,6 +13,7 @@ pub(crate) use accelerator::*;
 pub(crate) use cache::*;
 pub use experiment::PlotKind;
 pub(crate) use experiment::*;
+pub(crate) use kernels::*;
 pub(crate) use memory::*;
 pub(crate) use model::*;
 pub(crate) use paper::*;

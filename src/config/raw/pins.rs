@@ -91,7 +91,10 @@ impl<T: FromNode> FromNode for Tables<T> {
     }
 
     fn read(node: &Node, reader: &mut Reader) -> Option<Self> {
-        let Value::Array(items) = &node.value else { return reader.wrong_type(node, &Self::expected()) };
+        let Value::Array(items) = &node.value else {
+            let expected = format!("tables [[{}]], one at least", reader.key());
+            return reader.wrong_type(node, &expected);
+        };
         if items.is_empty() {
             return reader.refuse(node, "is an empty list", &Self::expected());
         }

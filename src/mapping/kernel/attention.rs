@@ -123,7 +123,8 @@ fn uniform(
             spent.local += block.local * all;
             spent.mac_slots = spent.mac_slots.saturating_add(block.mac_slots.saturating_mul(all));
         }
-        let start = if tokens <= policy.unsplit { Femtos::ZERO } else { machine.work_item() };
+        let quick = policy.quick_unsplit && tokens <= policy.unsplit;
+        let start = if quick { Femtos::ZERO } else { machine.work_item() };
         waves.push(Wave { runs, repeat, start });
     }
     let walked = u128::from(count) * u128::from(tokens) * u128::from(plan.streams(shape));
