@@ -148,6 +148,7 @@ fn every_key_arrives_and_is_shown() {
             items_per_core: 1,
             heads: 1,
             tiling: Some(Tiling { rows: 128, columns: 256 }),
+            ..Policy::PLAIN
         };
         assert_eq!((product.kind, &product.name, product.policy), (Kind::Gemm, &None, policy));
         assert_eq!((product.rival, product.fit), (None, None));
