@@ -10,6 +10,7 @@ pub mod paper;
 pub mod pins;
 pub mod rivals;
 mod search;
+pub mod validation;
 
 pub use crossover::{Along, Answer, CrossoverDocument, Question, Verdict};
 pub use non_default::NonDefault;

@@ -72,6 +72,17 @@ impl Task {
         }
     }
 
+    /// Useful multiply–accumulates.
+    #[must_use]
+    pub fn macs(&self) -> u64 {
+        match self {
+            Self::Attention { shape, batch } => {
+                shape.groups * (shape.scores.macs() + shape.values.macs()) * batch.tokens() * shape.queries
+            }
+            Self::Product(shape) => shape.product.macs(),
+        }
+    }
+
     /// Seconds that the kernel of `timer` takes; `None` where its blocks do not fit a core.
     #[must_use]
     pub fn seconds(&self, timer: &KernelTimer) -> Option<f64> {
