@@ -68,7 +68,7 @@ pub(super) struct Memory {
     under_way: u64,
     /// Ticks at which reads under way arrive.
     arrivals: VecDeque<u64>,
-    read_latency: u64,
+    distances: Distances,
     /// Bursts that may be asked for in a tick.
     sends: usize,
     runs: Runs,
@@ -99,7 +99,7 @@ impl Memory {
             window: traffic.window.map_or(u64::MAX, |w| w / burst),
             under_way: 0,
             arrivals: VecDeque::new(),
-            read_latency: distances.read_latency,
+            distances,
             sends: count * if distances.half_cycles { 1 } else { 2 },
             runs,
             run: Run { first: 0, bursts: 0, write: false },
@@ -127,7 +127,7 @@ impl Memory {
                 if *wake <= now {
                     if let Some(read) = channel.tick(now) {
                         if read && self.window < u64::MAX {
-                            self.arrivals.push_back(now + self.read_latency);
+                            self.arrivals.push_back(now + self.distances.read_latency);
                         } else {
                             self.under_way -= 1;
                         }
@@ -151,6 +151,24 @@ impl Memory {
                 }
             }
         }
+    }
+
+    /// Lets what has been asked for be served. Returns the tick at which the last of it has passed the data bus.
+    pub(super) fn finish(&mut self) -> u64 {
+        let mut last = self.now;
+        while self.counts().served < self.sent {
+            self.now = self.wakes.iter().copied().fold(u64::MAX, u64::min).max(self.now + 1);
+            for (channel, wake) in self.channels.iter_mut().zip(&mut self.wakes) {
+                if *wake <= self.now {
+                    if let Some(read) = channel.tick(self.now) {
+                        let d = &self.distances;
+                        last = last.max(self.now + if read { d.read_latency } else { d.write_latency });
+                    }
+                    *wake = channel.wake();
+                }
+            }
+        }
+        last
     }
 
     /// Goes from read to read while the queue of the only channel is full of reads of open rows and more of them follow.
@@ -218,6 +236,11 @@ impl Memory {
         let (channel, within) = self.traffic.interleave.place(burst, self.shift);
         let (bank, row) = self.decoder.bank_and_row(within);
         (channel, bank, row, self.run.write)
+    }
+
+    /// Bursts after which the pattern mixes reads and writes alike.
+    pub(super) const fn period(&self) -> u64 {
+        self.runs.period()
     }
 
     pub(super) const fn sent(&self) -> u64 {
