@@ -2,7 +2,7 @@
 //!
 //! Up to [`WHOLE`] bursts are simulated one by one. Of more, a sample stands for the rest: after a warm-up, batches of whole refresh
 //! intervals (or of 2,048 bursts a channel where there is no refresh) until the standard error of the mean time a burst is below
-//! 0.1 %, or a sixteenth of the bursts or 2²⁴ have been simulated. Of a pattern with long runs of writes, at least three periods are.
+//! 0.1 %, or a sixteenth of the bursts or 2²² have been simulated. Of a pattern with long runs of writes, at least three periods are.
 
 use super::address_map::{AddressMap, MapError};
 use super::channel::{Counts, Settings};
@@ -17,9 +17,9 @@ pub const WHOLE: u64 = 24_576;
 /// Bursts a channel of a batch where there is no refresh.
 const BATCH: u64 = 2048;
 /// Fewest batches.
-const FEWEST: usize = 3;
+const FEWEST: u64 = 3;
 /// Bursts of the largest sample, if it still has enough intervals: what never settles would take days else.
-const LARGEST: u64 = 1 << 24;
+const LARGEST: u64 = 1 << 22;
 /// Relative standard error at which a sample is large enough.
 const ENOUGH: f64 = 0.001;
 
@@ -193,8 +193,8 @@ impl Study {
         // Queues fill and rows open; the first refresh has not come yet.
         batch(memory, 0);
         // Long runs of reads and of writes: of each as many as the pattern has.
-        let least = memory.sent() + FEWEST as u64 * memory.period();
-        let (mut sum, mut times): (Passed, Vec<f64>) = (Passed::default(), Vec::new());
+        let least = memory.sent() + FEWEST * memory.period();
+        let (mut sum, mut times) = (Passed::default(), Spread::default());
         for number in 1.. {
             let passed = batch(memory, number);
             sum = Passed { ticks: sum.ticks + passed.ticks, counts: sum.counts + passed.counts };
@@ -202,7 +202,7 @@ impl Study {
             if memory.sent() >= self.bursts {
                 return self.all(memory);
             }
-            let enough = times.len() >= FEWEST && relative_error(&times) <= ENOUGH;
+            let enough = times.count >= FEWEST && times.relative_error() <= ENOUGH;
             if (enough || memory.sent() >= most) && sum.counts.served > 0 && memory.sent() >= least {
                 break;
             }
@@ -233,10 +233,26 @@ impl Study {
     }
 }
 
-/// Standard error of the mean of `times`, as a share of it.
-fn relative_error(times: &[f64]) -> f64 {
-    let n = times.len() as f64;
-    let mean = times.iter().sum::<f64>() / n;
-    let variance = times.iter().map(|t| (t - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (variance / n).sqrt() / mean
+/// Mean and spread of a series that is seen once.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spread {
+    count: u64,
+    mean: f64,
+    /// Sum of the squared distances from the mean.
+    squares: f64,
+}
+
+impl Spread {
+    fn push(&mut self, value: f64) {
+        self.count += 1;
+        let before = value - self.mean;
+        self.mean += before / self.count as f64;
+        self.squares += before * (value - self.mean);
+    }
+
+    /// Standard error of the mean, as a share of it.
+    fn relative_error(&self) -> f64 {
+        let n = self.count as f64;
+        (self.squares / (n - 1.0) / n).sqrt() / self.mean
+    }
 }
