@@ -222,7 +222,8 @@ impl Args {
             Refresh::AllBank => ", all-bank refresh",
         };
         if self.channels > 1 {
-            note += &format!(", {} channels by {}", self.channels, exact_bytes(Bytes(self.interleave(device))));
+            note +=
+                &format!(", {} channels by {}", self.channels, exact_bytes(Bytes(self.interleave(device))));
             if self.hash == Hash::Xor {
                 note += ", hashed";
             }

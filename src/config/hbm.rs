@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use rustc_hash::FxHashMap;
 
 use super::diagnostic::{ConfigError, Diagnostic};
-use super::memory::load_memory;
 use super::limits::MAX_PARTS;
+use super::memory::load_memory;
 use super::presets::{self, PresetKind};
 use super::raw::{HbmModel, RawHbm, Refresh};
 use super::reader::{Field, Reader};

@@ -233,12 +233,13 @@ impl Runs {
         random as u64 * bursts
     }
 
-    /// Bursts after which reads and writes come in the same proportion again.
+    /// Bursts after which reads and writes, or all streams, have come in the same proportion again.
     pub(super) const fn period(&self) -> u64 {
         match self.kind {
             Kind::SequentialWrites { reads, run } => reads + run,
             Kind::CacheWrites { chunk, chunks, run } => chunk * chunks + run,
-            _ => 1,
+            Kind::Streams { streams, chunk } => streams.saturating_mul(chunk),
+            Kind::Sequential | Kind::Random { .. } | Kind::Strided { .. } => 1,
         }
     }
 

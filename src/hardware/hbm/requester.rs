@@ -238,7 +238,7 @@ impl Memory {
         (channel, bank, row, self.run.write)
     }
 
-    /// Bursts after which the pattern mixes reads and writes alike.
+    /// Bursts of a period of the pattern.
     pub(super) const fn period(&self) -> u64 {
         self.runs.period()
     }

@@ -196,7 +196,8 @@ impl Attached {
             whole: false,
         };
         // Samples differ by chance: neither refreshes nor windows ever help.
-        let rows = Study { refresh: false, window: None, ..study.clone() }.run(&self.device)?.efficiency.min(1.0);
+        let rows =
+            Study { refresh: false, window: None, ..study.clone() }.run(&self.device)?.efficiency.min(1.0);
         let refreshed = match self.refresh {
             true => Study { window: None, ..study.clone() }.run(&self.device)?.efficiency.min(rows),
             false => rows,

@@ -2,7 +2,8 @@
 //!
 //! Up to [`WHOLE`] bursts are simulated one by one. Of more, a sample stands for the rest: after a warm-up, batches of whole refresh
 //! intervals (or of 2,048 bursts a channel where there is no refresh) until the standard error of the mean time a burst is below
-//! 0.1 %, or a sixteenth of the bursts or 2²² have been simulated. Of a pattern with long runs of writes, at least three periods are.
+//! 0.1 %, or a sixteenth of the bursts or 2²² have been simulated. Of a pattern with long runs, three
+//! periods are at least.
 
 use super::address_map::{AddressMap, MapError};
 use super::channel::{Counts, Settings};
@@ -192,8 +193,9 @@ impl Study {
         };
         // Queues fill and rows open; the first refresh has not come yet.
         batch(memory, 0);
-        // Long runs of reads and of writes: of each as many as the pattern has.
-        let least = memory.sent() + FEWEST * memory.period();
+        // Long runs: of each as many as the pattern has. Short batches may be alike by chance.
+        let least =
+            memory.sent() + FEWEST.saturating_mul(memory.period()).min(LARGEST).max(2 * BATCH * channels);
         let (mut sum, mut times) = (Passed::default(), Spread::default());
         for number in 1.. {
             let passed = batch(memory, number);
