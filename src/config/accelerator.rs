@@ -15,6 +15,7 @@ use crate::hardware::sram::{OnChipBandwidth, Sram};
 use crate::hardware::vector_unit::VectorUnit;
 use crate::hardware::{Accelerator, Cores, Overheads};
 use crate::units::{Dtype, Picos};
+use std::path::Path;
 
 /// Operations to rotate one element where a file does not say.
 pub(crate) const ROTATE_OPS: u64 = 6;
@@ -176,12 +177,12 @@ impl RawSram {
 }
 
 impl RawAccelerator {
-    /// Checks what keys mean together. Returns the parts that the memory is made of.
-    pub(crate) fn validate(&self, reader: &mut Reader) -> Option<Attached> {
+    /// Checks what keys mean together; the file lies in `folder`. Returns the parts that the memory is made of.
+    pub(crate) fn validate(&self, folder: &Path, reader: &mut Reader) -> Option<Attached> {
         if let Some(cores) = self.cores.value() {
             self.validate_cores(cores, reader);
         }
-        self.hbm.value()?.validate(reader)
+        self.hbm.value()?.validate(folder, reader)
     }
 
     fn validate_cores(&self, cores: &RawCores, reader: &mut Reader) {

@@ -102,6 +102,28 @@ fn a_part_that_is_shown_is_the_same_as_a_file() {
     assert_eq!(stdout(&output), text("dram --device hbm2-2000 --format json"));
 }
 
+/// A part that an accelerator's file names by its path lies beside that file, as machines do beside a sweep.
+#[test]
+fn a_part_lies_beside_the_accelerator_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("mine")).unwrap();
+    let machine = text("show accelerator a100-sxm");
+    let named = machine.replace("part = \"hbm2e-3200\"", "part = \"part.toml\"");
+    assert_ne!(machine, named);
+    fs::write(folder.path().join("mine/machine.toml"), named).unwrap();
+    let run = |machine| {
+        let arguments = ["run", "-a", machine, "-m", "gpt-2-xl", "-n", "512", "--format", "csv"];
+        slimsim_in(folder.path(), &arguments)
+    };
+    let missing = run("mine/machine.toml");
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(stderr(&missing).contains("cannot read mine/part.toml: no such file"), "{}", stderr(&missing));
+    fs::write(folder.path().join("mine/part.toml"), text("show memory hbm2e-3200")).unwrap();
+    let found = run("mine/machine.toml");
+    assert_eq!(found.status.code(), Some(0), "{}", stderr(&found));
+    assert_eq!(stdout(&found), stdout(&run("a100-sxm")));
+}
+
 #[test]
 fn a_plot_has_a_line_a_map() {
     let folder = tempfile::tempdir().unwrap();
@@ -129,7 +151,7 @@ fn few_bursts_take_until_the_last_has_come() {
     let one = found(1, "");
     // ACT to RD, read to data, two cycles of data: 31 + 20 + 2 cycles, and the bus cycles of the commands.
     let seconds = one["seconds"].as_f64().expect("a number");
-    assert!(seconds >= 53.0 * 625e-12 && seconds < 57.0 * 625e-12, "{one}");
+    assert!((53.0 * 625e-12..57.0 * 625e-12).contains(&seconds), "{one}");
     assert_eq!(
         (one["seconds"].clone(), one["activates"].as_u64()),
         (one["mean_read_latency_seconds"].clone(), Some(1))

@@ -11,7 +11,7 @@ use crate::hardware::hbm::organisation::{Field, Organisation};
 use crate::hardware::hbm::pattern::Pattern;
 use crate::hardware::hbm::requester::Interleave;
 use crate::hardware::hbm::service::Attached;
-use crate::hardware::hbm::study::{Outcome, Study, WHOLE};
+use crate::hardware::hbm::study::{Outcome, Study};
 use crate::hardware::hbm::timing::{CommandBus, Timing};
 use crate::units::{Bandwidth, Bytes, Picos};
 
