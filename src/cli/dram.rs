@@ -7,7 +7,7 @@ use crate::config::{load_memory, nearest};
 use crate::hardware::hbm::address_map::AddressMap;
 use crate::hardware::hbm::device::Device;
 use crate::hardware::hbm::organisation::Field;
-use crate::hardware::hbm::pattern::Pattern;
+use crate::hardware::hbm::pattern::{Pattern, PatternError};
 use crate::hardware::hbm::requester::Interleave;
 use crate::hardware::hbm::study::Study;
 use crate::report::plot::{LineChart, Plot, lines};
@@ -27,7 +27,7 @@ pub(super) struct Args {
     device: String,
 
     /// Access pattern, sizes in bytes: seq, rand4096, stride65536x64, multi8x4096, seqw5x1024, kvw5x256
-    #[arg(long, value_name = "PATTERN", default_value = "seq")]
+    #[arg(long, value_name = "PATTERN", default_value = "seq", value_parser = pattern)]
     pattern: Pattern,
 
     /// Address map: the name of one of the part's, or fields from the lowest bit upwards, such as "pc bg col ba sid row" [default: the
@@ -51,9 +51,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MAX_MEMORY_CHANNELS as i64))]
     channels: u32,
 
-    /// Bytes at consecutive addresses that one channel takes
-    #[arg(long, value_name = "BYTES", default_value = "256", value_parser = bytes)]
-    interleave: u64,
+    /// Bytes at consecutive addresses that one channel takes [default: 256, or a burst if that is longer]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    interleave: Option<u64>,
 
     /// Whether higher address bits are folded into the channel number
     #[arg(long, value_enum, value_name = "KIND", default_value = "none")]
@@ -149,6 +149,10 @@ impl Args {
         Ok(map)
     }
 
+    fn interleave(&self, device: &Device) -> u64 {
+        self.interleave.unwrap_or(256.max(u64::from(device.organisation.burst_bytes)))
+    }
+
     fn study(&self, device: &Device, pattern: Pattern, map: AddressMap) -> Study {
         Study {
             pattern,
@@ -158,7 +162,7 @@ impl Args {
             bursts: self.bursts,
             interleave: Interleave {
                 channels: self.channels,
-                granularity: self.interleave,
+                granularity: self.interleave(device),
                 hash: self.hash == Hash::Xor,
             },
             window: self.window,
@@ -218,7 +222,8 @@ impl Args {
             Refresh::AllBank => ", all-bank refresh",
         };
         if self.channels > 1 {
-            note += &format!(", {} channels by {}", self.channels, exact_bytes(Bytes(self.interleave)));
+            note +=
+                &format!(", {} channels by {}", self.channels, exact_bytes(Bytes(self.interleave(device))));
             if self.hash == Hash::Xor {
                 note += ", hashed";
             }
@@ -232,6 +237,17 @@ impl Args {
             device.organisation.burst_bytes
         )
     }
+}
+
+/// Reads a pattern; of a misspelt one, says which was meant.
+fn pattern(text: &str) -> Result<Pattern, String> {
+    text.parse().map_err(|error: PatternError| {
+        let name = text.find(|c: char| c.is_ascii_digit()).map_or(text, |digits| &text[..digits]);
+        let mended = |near: &str| format!("{near}{}", &text[name.len()..]);
+        let makes_sense = |near: &&str| mended(near).parse::<Pattern>().is_ok();
+        let near = nearest(name, Pattern::NAMES.into_iter().filter(makes_sense));
+        near.map_or(error.to_string(), |near| format!("{error}; did you mean '{}'?", mended(near)))
+    })
 }
 
 /// Reads a size: a bare number of bytes, or one with a unit.

@@ -2,18 +2,20 @@
 
 use super::diagnostic::{Diagnostic, Nature};
 use super::raw::{
-    MacKind, RawAccelerator, RawHbm, RawMacArray, RawSram, RawVectorUnit, SramKind, VectorKind,
+    MacKind, RawAccelerator, RawCores, RawMacArray, RawSram, RawVectorUnit, SramKind, VectorKind,
 };
 use super::reader::{Field, Reader};
 use super::scalars::Named;
 use super::source::Origin;
 use crate::hardware::energy::EnergyTable;
+use crate::hardware::hbm::service::Attached;
 use crate::hardware::interconnect::Cluster;
 use crate::hardware::mac_array::{MacArray, MacRates};
 use crate::hardware::sram::{OnChipBandwidth, Sram};
 use crate::hardware::vector_unit::VectorUnit;
 use crate::hardware::{Accelerator, Cores, Overheads};
 use crate::units::{Dtype, Picos};
+use std::path::Path;
 
 /// Operations to rotate one element where a file does not say.
 pub(crate) const ROTATE_OPS: u64 = 6;
@@ -175,17 +177,20 @@ impl RawSram {
 }
 
 impl RawAccelerator {
-    /// Checks what keys mean together.
-    pub(crate) fn validate(&self, reader: &mut Reader) {
-        let Some(cores) = self.cores.value() else { return };
+    /// Checks what keys mean together; the file lies in `folder`. Returns the parts that the memory is made of.
+    pub(crate) fn validate(&self, folder: &Path, reader: &mut Reader) -> Option<Attached> {
+        if let Some(cores) = self.cores.value() {
+            self.validate_cores(cores, reader);
+        }
+        self.hbm.value()?.validate(folder, reader)
+    }
+
+    fn validate_cores(&self, cores: &RawCores, reader: &mut Reader) {
         if let Field::Read(array) = &cores.mac_array {
             array.value.validate(array.at, reader);
         }
         if let Field::Read(vector) = &cores.vector_unit {
             vector.value.validate(vector.at, reader);
-        }
-        if let Field::Read(hbm) = &self.hbm {
-            hbm.value.validate(reader);
         }
         let Field::Read(sram) = &cores.sram else { return };
         sram.value.validate(sram.at, reader);
@@ -203,8 +208,9 @@ impl RawAccelerator {
         }
     }
 
-    /// The machine, absent keys at their defaults; `None` if a required key is absent or wrong, which has been reported.
-    pub(crate) fn resolve(&self, file_name: &str) -> Option<Accelerator> {
+    /// The machine, absent keys at their defaults, with the parts that its check has found; `None` if a required key is absent or wrong,
+    /// which has been reported.
+    pub(crate) fn resolve(&self, file_name: &str, parts: Option<Attached>) -> Option<Accelerator> {
         let cores = self.cores.value()?;
         let cluster = cores.cluster.map(|raw| {
             Some(Cluster {
@@ -221,7 +227,7 @@ impl RawAccelerator {
                 banks: raw.banks.get().map(|c| c.0),
             })
         })?;
-        let hbm = self.hbm.map(RawHbm::resolve)?;
+        let hbm = self.hbm.map(|raw| raw.resolve(parts))?;
         Some(Accelerator {
             name: self.name.value().cloned().unwrap_or_else(|| file_name.to_owned()),
             clock: self.clock.get()?,

@@ -1,10 +1,12 @@
 //! The external memory of an accelerator: the part that it names, and how it is used.
 
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
 use super::diagnostic::{ConfigError, Diagnostic};
+use super::limits::MAX_PARTS;
 use super::memory::load_memory;
 use super::presets::{self, PresetKind};
 use super::raw::{HbmModel, RawHbm, Refresh};
@@ -36,12 +38,10 @@ impl RawHbm {
         self.model.get().unwrap_or(default) == HbmModel::Device
     }
 
-    /// The memory; what is wrong with it has been reported.
-    pub(super) fn resolve(&self) -> Option<Hbm> {
-        let bandwidth = self.bandwidth.get()?;
-        let parts = if self.of_parts() { Some(self.attach(bandwidth).ok()??) } else { None };
+    /// The memory, made of `parts`; what is wrong with it has been reported.
+    pub(super) fn resolve(&self, parts: Option<Attached>) -> Option<Hbm> {
         Some(Hbm {
-            bandwidth,
+            bandwidth: self.bandwidth.get()?,
             capacity: self.capacity.get(),
             latency: self.latency.get().unwrap_or(Picos(0)),
             parts,
@@ -49,12 +49,19 @@ impl RawHbm {
     }
 
     /// The parts under the settings given; `None` where a key is wrong in itself, which the reader has reported.
-    fn attach(&self, bandwidth: Bandwidth) -> Result<Option<Attached>, Diagnostic> {
+    fn attach(&self, folder: &Path) -> Result<Option<Attached>, Diagnostic> {
         let Field::Read(part) = &self.part else { return Ok(None) };
-        let device = device(&part.value).map_err(|error| {
+        // A path in a file is one from its folder; in an override, from where the command runs.
+        let preset = presets::preset_text(PresetKind::Memory, &part.value).is_some();
+        let file = if preset || part.at.source != 0 {
+            part.value.clone()
+        } else {
+            folder.join(&part.value).to_string_lossy().into_owned()
+        };
+        let device = device(&file).map_err(|error| {
             let expected = "expected a memory preset or a TOML file";
             let name = part.value.as_str();
-            if presets::preset_text(PresetKind::Memory, name).is_none() && !presets::is_path(name) {
+            if !preset && !presets::is_path(name) {
                 let (message, help) = presets::unknown(PresetKind::Memory, name);
                 return help
                     .into_iter()
@@ -63,9 +70,10 @@ impl RawHbm {
             let wrong: Vec<_> = error.messages().collect();
             Diagnostic::new(part.at, wrong.join("; "), expected)
         })?;
+        let bandwidth = self.bandwidth.get().unwrap_or(Bandwidth(0));
         let nearest_whole = (bandwidth.0 + device.peak().0 / 2) / device.peak().0.max(1);
-        let count = self.count.get().map_or(nearest_whole.max(1), |c| c.0);
-        let Some(attached) = Attached::new(&part.value, Arc::clone(&device), count as u32) else {
+        let count = self.count.get().map_or(nearest_whole.clamp(1, MAX_PARTS), |c| c.0);
+        let Some(attached) = Attached::new(&file, Arc::clone(&device), count as u32) else {
             return Ok(None);
         };
         let map = match &self.map {
@@ -99,8 +107,8 @@ impl RawHbm {
         Ok(Some(attached))
     }
 
-    /// Checks what the keys mean together.
-    pub(super) fn validate(&self, reader: &mut Reader) {
+    /// Checks what the keys mean together. Returns the parts, unless none are named, they do not count, or something is wrong.
+    pub(super) fn validate(&self, folder: &Path, reader: &mut Reader) -> Option<Attached> {
         if self.part.at().is_none() {
             if let Field::Read(model) = &self.model
                 && model.value == HbmModel::Device
@@ -120,13 +128,14 @@ impl RawHbm {
                     reader.push(Diagnostic::new(at, message, "expected a key 'part' beside it"));
                 }
             }
-            return;
+            return None;
         }
-        let Some(bandwidth) = self.bandwidth.get() else { return };
-        if self.of_parts()
-            && let Err(wrong) = self.attach(bandwidth)
-        {
+        if !self.of_parts() {
+            return None;
+        }
+        self.attach(folder).unwrap_or_else(|wrong| {
             reader.push(wrong);
-        }
+            None
+        })
     }
 }

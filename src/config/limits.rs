@@ -17,7 +17,7 @@ pub const MAX_BATCH: u64 = 1 << 20;
 pub const MAX_PARAMETERS: u64 = 1 << 50;
 /// Most cores.
 pub const MAX_CORES: u64 = 1 << 20;
-/// Largest side of an array, granularity, and number of arrays in a core.
+/// Most memory parts of an accelerator.
 pub const MAX_PARTS: u64 = 1 << 12;
 /// Entries of a controller's queue.
 pub const MAX_QUEUE: u64 = 1 << 12;

@@ -89,10 +89,10 @@ impl AcceleratorFile {
             reader.diagnostics = overrides.apply(tree.to_mut(), Root::Accelerator, &self.stem);
         }
         let raw = RawAccelerator::read(&tree.root, &mut reader);
-        if let Some(raw) = &raw {
-            raw.validate(&mut reader);
-        }
-        finish(&tree, reader, raw.and_then(|raw| raw.resolve(&self.stem)))
+        let folder = tree.sources.first().and_then(|file| Path::new(&file.name).parent());
+        let folder = folder.unwrap_or(Path::new(""));
+        let parts = raw.as_ref().and_then(|raw| raw.validate(folder, &mut reader));
+        finish(&tree, reader, raw.and_then(|raw| raw.resolve(&self.stem, parts)))
     }
 }
 

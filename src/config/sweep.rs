@@ -48,6 +48,9 @@ const AXIS_NAMES: &[&str] = &[
     "cache",
 ];
 
+/// The axis of a paged cache's blocks, which has no short name.
+const BLOCK_TOKENS: &str = "cache.block_tokens";
+
 /// Axes that say the same in two ways: short, and as the path of an override.
 const SAME_AXES: [(&str, &str); 4] = [
     ("encoder_tokens", ENCODER_TOKENS),
@@ -97,6 +100,8 @@ pub enum AxisTarget {
     Rotation,
     /// How normalised keys are kept.
     QkNorm,
+    /// Tokens of a block of a paged cache.
+    BlockTokens,
     /// A key of the machine: see [`Axis::apply`].
     MachineKey,
     /// A key of the model: see [`Axis::apply`].
@@ -347,6 +352,7 @@ fn axis(path: &[Key], node: &Node, source: &Arc<Source>, reader: &mut Reader) ->
     let target = of_experiment.or_else(|| match Root::of(&path.first()?.name) {
         Root::Accelerator => Some(AxisTarget::MachineKey),
         Root::Model => Some(AxisTarget::ModelKey),
+        Root::Cache if name == BLOCK_TOKENS => Some(AxisTarget::BlockTokens),
         Root::Cache => {
             let (short, _) = SAME_AXES.iter().find(|(_, path)| *path == name)?;
             EXPERIMENT_AXES.iter().find(|(key, _)| key == short).map(|(_, target)| *target)

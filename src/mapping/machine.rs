@@ -98,13 +98,15 @@ impl Machine {
         self.spec.hbm.as_ref().is_some_and(|h| h.parts.is_some())
     }
 
-    /// Takes what waits for the outermost memory apart: its data bus, its row misses, its refreshes.
+    /// Takes what waits for the outermost memory apart: its data bus, its row misses, its refreshes, too
+    /// little under way.
     pub fn attribute(&self, causes: &mut Causes) {
         let all = causes.0[Cause::Bandwidth as usize];
-        let (data, row_miss, refresh) = self.service.split(all);
-        causes.0[Cause::Bandwidth as usize] = data;
-        causes.0[Cause::RowMiss as usize] += row_miss;
-        causes.0[Cause::Refresh as usize] += refresh;
+        let split = self.service.split(all);
+        causes.0[Cause::Bandwidth as usize] = split.data;
+        causes.0[Cause::RowMiss as usize] += split.row_miss;
+        causes.0[Cause::Refresh as usize] += split.refresh;
+        causes.0[Cause::Latency as usize] += split.latency;
     }
 
     /// The same machine with `bytes` of what intermediate results may take on chip held by something else.

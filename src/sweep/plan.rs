@@ -11,6 +11,7 @@ use crate::step::Comparison;
 use crate::step::search::PLAN_NAMES;
 use crate::units::Dtype;
 use rayon::prelude::*;
+use std::num::NonZeroU64;
 
 /// Most combinations of a sweep: at the speed of one core, a day and a half.
 const MAX_COMBINATIONS: u64 = 1 << 31;
@@ -48,6 +49,7 @@ enum Choice {
     Sparsity(Sparsity),
     Rotation(Rotation),
     QkNorm(QkNorm),
+    BlockTokens(NonZeroU64),
     Plan(&'static str),
 }
 
@@ -68,6 +70,9 @@ impl Choice {
             }
             (AxisTarget::Rotation, AxisValue::Text(name)) => Self::Rotation(config::parse_name(name)?),
             (AxisTarget::QkNorm, AxisValue::Text(name)) => Self::QkNorm(config::parse_name(name)?),
+            (AxisTarget::BlockTokens, AxisValue::Integer(n)) => {
+                Self::BlockTokens(NonZeroU64::new(*n).ok_or("a block has no tokens")?)
+            }
             (AxisTarget::Plan, AxisValue::Text(name)) => Self::Plan(plan_name(name)?),
             (_, value) => return Err(format!("an axis has the unexpected value '{value}'")),
         })
@@ -332,6 +337,7 @@ impl Plan {
                 Choice::Sparsity(sparsity) => setting.options.sparsity = sparsity,
                 Choice::Rotation(rotation) => setting.options.rotation = rotation,
                 Choice::QkNorm(qk_norm) => setting.options.qk_norm = qk_norm,
+                Choice::BlockTokens(tokens) => setting.options.block_tokens = Some(tokens),
                 Choice::Plan(plan) => setting.plan = Some(plan),
             }
         }

@@ -6,6 +6,7 @@ use crate::config::load_sweep;
 use crate::step::Point;
 use crate::units::Dtype;
 use std::io::Write as _;
+use std::num::NonZeroU64;
 use std::path::Path;
 
 fn plan(text: &str) -> Result<Plan, SweepError> {
@@ -120,6 +121,24 @@ fn conditions_are_axes_and_keys_of_the_base() {
     assert_eq!((got.options.rotation, got.options.sparsity.fraction()), (Rotation::Kept, 0.25));
     let again = plan(&fixed.sweep().resolved_toml()).unwrap();
     assert_eq!(again.place(1), fixed.place(1), "the resolved file is the same sweep");
+}
+
+#[test]
+fn blocks_of_a_paged_cache_are_an_axis() {
+    let base = "[base]\naccelerator = \"h100-sxm\"\nmodel = \"codellama-7b\"\ncontext = 64\n";
+    let with = |more: &str| plan(&format!("{base}{more}"));
+    let blocks = |plan: &Plan, index| plan.place(index).setting.options.block_tokens.map(NonZeroU64::get);
+    let swept =
+        with("[sweep]\n\"cache.block_tokens\" = { from = 1, to = 64, steps = 3, scale = \"log2\" }\n")
+            .unwrap();
+    assert_eq!([0, 1, 2].map(|i| blocks(&swept, i)), [Some(1), Some(8), Some(64)]);
+    // An axis wins over what the base sets.
+    let set = "set = { \"cache.block_tokens\" = 5 }\n[sweep]\n";
+    let fixed = with(&format!("{set}batch = [1, 2]\n")).unwrap();
+    assert_eq!(blocks(&fixed, 1), Some(5));
+    assert_eq!(blocks(&with(&format!("{set}\"cache.block_tokens\" = [16]\n")).unwrap(), 0), Some(16));
+    let wrong = with("[sweep]\n\"cache.block_tokens\" = [16, 0]\n").unwrap_err().to_string();
+    assert!(wrong.contains("'cache.block_tokens' is zero"), "{wrong}");
 }
 
 #[test]

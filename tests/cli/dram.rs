@@ -64,11 +64,19 @@ fn what_does_not_suit_the_part_is_refused() {
     fails(&format!("{ON} --bursts 0"), 2, &["--bursts"]);
     fails(&format!("{ON} --channels 0"), 2, &["--channels"]);
     fails(&format!("{ON} --channels 6"), 2, &["the number of channels must be a power of two, not 6"]);
+    fails(
+        &format!("{ON} --channels 2 --interleave 2147483648"),
+        2,
+        &["an interleave of 2147483648 bytes is more than a channel, 1073741824 bytes"],
+    );
     fails(&format!("{ON} --interleave 16"), 2, &["an interleave of 16 bytes is less than a burst"]);
     fails(&format!("{ON} --interleave 4KB"), 2, &["--interleave", "unknown unit"]);
     fails(&format!("{ON} --format csv"), 2, &["expected table or json"]);
     for (pattern, why) in [
-        ("rnad64", "is no access pattern"),
+        ("rnad64", "did you mean 'rand64'?"),
+        ("SEQ", "did you mean 'seq'?"),
+        ("mutli8x64", "did you mean 'multi8x64'?"),
+        ("multi33554433x32", "33554433 streams are more than the memory has bursts"),
         ("rand", "is no access pattern"),
         ("rand0", "not a positive multiple of the burst"),
         ("rand48", "not a positive multiple of the burst"),
@@ -94,6 +102,28 @@ fn a_part_that_is_shown_is_the_same_as_a_file() {
     assert_eq!(stdout(&output), text("dram --device hbm2-2000 --format json"));
 }
 
+/// A part that an accelerator's file names by its path lies beside that file, as machines do beside a sweep.
+#[test]
+fn a_part_lies_beside_the_accelerator_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("mine")).unwrap();
+    let machine = text("show accelerator a100-sxm");
+    let named = machine.replace("part = \"hbm2e-3200\"", "part = \"part.toml\"");
+    assert_ne!(machine, named);
+    fs::write(folder.path().join("mine/machine.toml"), named).unwrap();
+    let run = |machine| {
+        let arguments = ["run", "-a", machine, "-m", "gpt-2-xl", "-n", "512", "--format", "csv"];
+        slimsim_in(folder.path(), &arguments)
+    };
+    let missing = run("mine/machine.toml");
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(stderr(&missing).contains("cannot read mine/part.toml: no such file"), "{}", stderr(&missing));
+    fs::write(folder.path().join("mine/part.toml"), text("show memory hbm2e-3200")).unwrap();
+    let found = run("mine/machine.toml");
+    assert_eq!(found.status.code(), Some(0), "{}", stderr(&found));
+    assert_eq!(stdout(&found), stdout(&run("a100-sxm")));
+}
+
 #[test]
 fn a_plot_has_a_line_a_map() {
     let folder = tempfile::tempdir().unwrap();
@@ -112,6 +142,84 @@ fn a_plot_has_a_line_a_map() {
         assert!(svg.contains(word), "{word}");
     }
     assert!(fs::read(folder.path().join("plot.png")).unwrap().starts_with(b"\x89PNG"));
+}
+
+/// However few bursts, all of them are served before the time is taken: the first takes its latency, none outruns the data bus.
+#[test]
+fn few_bursts_take_until_the_last_has_come() {
+    let found = |bursts: u32, more: &str| json(&format!("{ON} --bursts {bursts} {more}"));
+    let one = found(1, "");
+    // ACT to RD, read to data, two cycles of data: 31 + 20 + 2 cycles, and the bus cycles of the commands.
+    let seconds = one["seconds"].as_f64().expect("a number");
+    assert!((53.0 * 625e-12..57.0 * 625e-12).contains(&seconds), "{one}");
+    assert_eq!(
+        (one["seconds"].clone(), one["activates"].as_u64()),
+        (one["mean_read_latency_seconds"].clone(), Some(1))
+    );
+    let mut before = seconds;
+    for bursts in [2, 3, 10, 31, 33, 100, 1_000] {
+        for more in ["", "--pattern rand32 --refresh none", "--pattern kvw50x64 --queue 128", "--channels 8"]
+        {
+            let point = found(bursts, more);
+            let efficiency = point["efficiency"].as_f64().unwrap_or_else(|| panic!("{point}"));
+            assert!(efficiency > 0.0 && efficiency < 1.0, "{point}");
+            assert!(point["activates"].as_u64() <= Some(u64::from(bursts)), "{point}");
+        }
+        let now = found(bursts, "")["seconds"].as_f64().expect("a number");
+        assert!(now > before, "{bursts} bursts");
+        before = now;
+    }
+}
+
+/// A sample of long runs of reads and of writes holds both, and one of intervals longer than all bursts is no sample.
+#[test]
+fn samples_hold_what_they_stand_for() {
+    let long = json(&format!("{ON} --pattern seqw50x1048576 --bursts 10000000 --queue 64"));
+    let whole = json(&format!("{ON} --pattern seqw50x1048576 --bursts 196608 --queue 64 --whole"));
+    // 32,768 bursts are read, then as many written: three times both.
+    let simulated = |point: &serde_json::Value| point["simulated_bursts"].as_u64().expect("a count");
+    assert!(simulated(&long) >= 3 * 65_536 && simulated(&long) < 1_000_000, "{long}");
+    let efficiency = |point: &serde_json::Value| point["efficiency"].as_f64().expect("a number");
+    assert!((efficiency(&long) / efficiency(&whole) - 1.0).abs() < 0.01, "{long} {whole}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let part = text("show memory hbm3-6400").replace("trefi = 6240", "trefi = 1000000");
+    assert!(part.contains("trefi = 1000000"));
+    fs::write(folder.path().join("rare.toml"), part).unwrap();
+    let arguments = ["dram", "--device", "rare.toml", "--bursts", "200000", "--format", "json"];
+    let output = slimsim_in(folder.path(), &arguments);
+    let rare: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((rare["refreshes"].as_u64(), rare["simulated_bursts"].as_u64()), (Some(0), Some(200_000)));
+    let without = json(&format!("{ON} --refresh none"));
+    assert!((efficiency(&rare) / efficiency(&without) - 1.0).abs() < 0.01, "{rare} {without}");
+}
+
+/// Bursts of more than 256 bytes are interleaved one by one where nothing else is said.
+#[test]
+fn a_part_of_long_bursts_has_an_interleave() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = text("show memory hbm2-2000").replace("burst = \"32 B\"", "burst = \"1 KiB\"");
+    fs::write(folder.path().join("long.toml"), part).unwrap();
+    let output =
+        slimsim_in(folder.path(), &["dram", "--device", "long.toml", "--channels", "2", "--format", "json"]);
+    let found: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+    assert_eq!(found["interleave"].as_u64(), Some(1024));
+}
+
+/// Too little under way is latency, not row misses.
+#[test]
+fn little_under_way_is_latency() {
+    let causes = |set: &str| {
+        let found = json(&format!("run -a h100-sxm -m codellama-7b -n 4096 -s kv-cache {set}"));
+        let causes = &found["points"][0]["cycles_by_cause"];
+        ["latency", "row_miss", "refresh"].map(|cause| causes[cause].as_u64().expect("cycles"))
+    };
+    // No latency outside the part, so that Little's law holds within it alone.
+    let [free, rows, _] = causes("--set hbm.latency=0ns");
+    let [bound, rows_too, _] = causes("--set hbm.latency=0ns --set cores.bytes_in_flight=128B");
+    assert!(bound > 2 * rows && bound > 10 * free.max(1), "{free} {rows} {bound} {rows_too}");
+    assert!(rows_too <= rows + rows / 100, "{rows} {rows_too}");
 }
 
 /// A requester with one burst under way, whose queue is empty when a refresh comes, goes on after it.

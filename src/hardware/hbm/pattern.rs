@@ -76,6 +76,14 @@ pub enum PatternError {
         /// The size.
         bytes: u64,
         /// Bytes of the memory.
+        total: u128,
+    },
+    /// More streams than there are bursts to begin with.
+    #[error("{streams} streams are more than the memory has bursts, {total}")]
+    Streams {
+        /// How many.
+        streams: u64,
+        /// Bursts of the memory.
         total: u64,
     },
     /// A share outside 1 to 99 percent.
@@ -166,6 +174,9 @@ const WRITES_BEYOND: u64 = 1024 * 3;
 const STREAM_SHIFT: u64 = 977;
 
 impl Pattern {
+    /// What the names of patterns begin with, before the numbers.
+    pub const NAMES: [&str; 6] = ["seq", "rand", "stride", "multi", "seqw", "kvw"];
+
     /// Whether there are writes in it.
     #[must_use]
     pub const fn writes(&self) -> bool {
@@ -182,7 +193,7 @@ impl Pattern {
             if bytes == 0 || !bytes.is_multiple_of(burst) {
                 Err(PatternError::NotBursts { what, bytes, burst })
             } else if bytes / burst > total {
-                Err(PatternError::TooLarge { what, bytes, total: total * burst })
+                Err(PatternError::TooLarge { what, bytes, total: u128::from(total) * u128::from(burst) })
             } else {
                 Ok(bytes / burst)
             }
@@ -197,6 +208,9 @@ impl Pattern {
                 Kind::Strided { stride: bursts("a stride", stride)?, access: bursts("an access", access)? }
             }
             Self::Streams { streams: 0, .. } => return Err(PatternError::NoStream),
+            Self::Streams { streams, .. } if streams > total => {
+                return Err(PatternError::Streams { streams, total });
+            }
             Self::Streams { streams, chunk } => Kind::Streams { streams, chunk: bursts("a chunk", chunk)? },
             Self::SequentialWrites { percent, run } => {
                 let (percent, run) = (share(percent)?, bursts("a run of writes", run)?);
@@ -225,6 +239,16 @@ impl Runs {
         random as u64 * bursts
     }
 
+    /// Bursts after which reads and writes, or all streams, have come in the same proportion again.
+    pub(super) const fn period(&self) -> u64 {
+        match self.kind {
+            Kind::SequentialWrites { reads, run } => reads + run,
+            Kind::CacheWrites { chunk, chunks, run } => chunk * chunks + run,
+            Kind::Streams { streams, chunk } => streams.saturating_mul(chunk),
+            Kind::Sequential | Kind::Random { .. } | Kind::Strided { .. } => 1,
+        }
+    }
+
     /// The next run.
     pub fn next_run(&mut self) -> Run {
         let step = self.step;
@@ -239,7 +263,9 @@ impl Runs {
             Kind::Strided { stride, access } => read(step.wrapping_mul(stride), access),
             Kind::Streams { streams, chunk } => {
                 let (stream, turn) = (step % streams, step / streams);
-                read(stream * (self.total / streams) + stream * STREAM_SHIFT * chunk + turn * chunk, chunk)
+                // Addresses wrap at the memory's bursts, a power of two, so that these may wrap as well.
+                let shift = stream.wrapping_mul(STREAM_SHIFT.wrapping_mul(chunk));
+                read((stream * (self.total / streams)).wrapping_add(shift).wrapping_add(turn * chunk), chunk)
             }
             Kind::SequentialWrites { reads, run } => {
                 let (turn, writes) = (step / 2, step % 2 == 1);

@@ -69,7 +69,7 @@ pub(super) struct Memory {
     under_way: u64,
     /// Ticks at which reads under way arrive.
     arrivals: VecDeque<u64>,
-    read_latency: u64,
+    distances: Distances,
     /// Bursts that may be asked for in a tick.
     sends: usize,
     sent: u64,
@@ -96,7 +96,7 @@ impl Memory {
             window: traffic.window.map_or(u64::MAX, |w| w / burst),
             under_way: 0,
             arrivals: VecDeque::new(),
-            read_latency: distances.read_latency,
+            distances,
             sends: count * if distances.half_cycles { 1 } else { 2 },
             sent: 0,
             now: 0,
@@ -172,7 +172,7 @@ impl Memory {
                 if *wake <= now {
                     if let Some(read) = channel.tick(now) {
                         if read && self.window < u64::MAX {
-                            self.arrivals.push_back(now + self.read_latency);
+                            self.arrivals.push_back(now + self.distances.read_latency);
                         } else {
                             self.under_way -= 1;
                         }
@@ -196,6 +196,24 @@ impl Memory {
                 }
             }
         }
+    }
+
+    /// Lets what has been asked for be served. Returns the tick at which the last of it has passed the data bus.
+    pub(super) fn finish(&mut self) -> u64 {
+        let mut last = self.now;
+        while self.counts().served < self.sent {
+            let next = self.channels.iter().map(Channel::wake).fold(u64::MAX, u64::min);
+            self.now = next.max(self.now + 1);
+            for channel in &mut self.channels {
+                if channel.wake() <= self.now
+                    && let Some(read) = channel.tick(self.now)
+                {
+                    let d = &self.distances;
+                    last = last.max(self.now + if read { d.read_latency } else { d.write_latency });
+                }
+            }
+        }
+        last
     }
 
     /// Sends what can be sent in this tick, at most up to burst `until`.
@@ -226,6 +244,11 @@ impl Memory {
             self.under_way += 1;
         }
         Blocked::Not
+    }
+
+    /// Bursts of a period of the pattern.
+    pub(super) const fn period(&self) -> u64 {
+        self.source.period()
     }
 
     pub(super) const fn sent(&self) -> u64 {

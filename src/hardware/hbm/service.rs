@@ -62,20 +62,36 @@ const BURSTS: u64 = 1 << 20;
 /// Chunks from this size on are a sequential stream: rows are read to their ends either way.
 const SEQUENTIAL: u64 = 1 << 20;
 
-/// Shares of a stream's time at the memory, in 10⁻⁹; together they are the whole.
+/// What a stream gets, and the shares of its time at the memory that are lost, all in 10⁻⁹. What is left is data on the bus, which is more
+/// than the efficiency only where a run is no whole number of bursts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Service {
-    /// Data on the bus: the achieved share of the peak bandwidth.
+    /// The achieved share of the peak bandwidth.
     pub efficiency: u64,
-    /// Waiting for rows to close and open, for turnarounds, for too little under way.
+    /// Waiting for rows to close and open, and for turnarounds.
     pub row_miss: u64,
     /// Refreshes, with the rows that they close.
     pub refresh: u64,
+    /// Waiting for data because too little is under way.
+    pub latency: u64,
+}
+
+/// Time at the memory, taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Split {
+    /// Data on the bus.
+    pub data: u64,
+    /// Row misses and turnarounds.
+    pub row_miss: u64,
+    /// Refreshes.
+    pub refresh: u64,
+    /// Too little under way.
+    pub latency: u64,
 }
 
 impl Service {
     /// All that a flat memory does is move data.
-    pub const FLAT: Self = Self { efficiency: WHOLE, row_miss: 0, refresh: 0 };
+    pub const FLAT: Self = Self { efficiency: WHOLE, row_miss: 0, refresh: 0, latency: 0 };
 
     /// `amount` of this efficiency, rounded down.
     #[must_use]
@@ -83,12 +99,18 @@ impl Service {
         (amount as u128 * self.efficiency as u128 / WHOLE as u128) as u64
     }
 
-    /// `time` at the memory, taken apart: data, row misses, refreshes. They sum to it.
+    /// `time` at the memory, taken apart into what sums to it.
     #[must_use]
-    pub fn split(&self, time: u64) -> (u64, u64, u64) {
+    pub fn split(&self, time: u64) -> Split {
         let share = |part: u64| (u128::from(time) * u128::from(part) / u128::from(WHOLE)) as u64;
-        let (row_miss, refresh) = (share(self.row_miss), share(self.refresh));
-        (time - row_miss - refresh, row_miss, refresh)
+        let (row_miss, refresh, latency) = (share(self.row_miss), share(self.refresh), share(self.latency));
+        Split { data: time - row_miss - refresh - latency, row_miss, refresh, latency }
+    }
+
+    /// The service of runs of which only `useful` of `moved` bytes are wanted: bursts come whole.
+    fn of_useful(self, useful: u64, moved: u64) -> Self {
+        let efficiency = u128::from(self.efficiency) * u128::from(useful) / u128::from(moved.max(1));
+        Self { efficiency: (efficiency as u64).max(1), ..self }
     }
 }
 
@@ -115,6 +137,18 @@ impl Attached {
     ///
     /// A part that cannot be studied; none once one service has been given.
     pub fn service(&self, run: Option<Bytes>, in_flight: Option<Bytes>) -> Result<Service, StudyError> {
+        let service = self.of_whole_bursts(run, in_flight)?;
+        let burst = u64::from(self.device.organisation.burst_bytes);
+        Ok(match run {
+            Some(Bytes(run)) if !run.is_multiple_of(burst) => {
+                service.of_useful(run, run.div_ceil(burst).saturating_mul(burst))
+            }
+            _ => service,
+        })
+    }
+
+    /// The service of all bytes that are moved.
+    fn of_whole_bursts(&self, run: Option<Bytes>, in_flight: Option<Bytes>) -> Result<Service, StudyError> {
         let question = Question {
             device: Arc::clone(&self.device),
             map: self.map.clone(),
@@ -153,7 +187,7 @@ impl Attached {
         let study = Study {
             pattern,
             map: self.map.clone(),
-            refresh: false,
+            refresh: self.refresh,
             queue: self.queue,
             bursts: BURSTS,
             interleave: Interleave { channels: 1, granularity, hash: false },
@@ -161,17 +195,23 @@ impl Attached {
             seed: 1,
             whole: false,
         };
-        let without = study.run(&self.device)?.efficiency;
-        let with = if self.refresh {
-            // Samples differ by chance; refreshes never help.
-            Study { refresh: true, ..study }.run(&self.device)?.efficiency.min(without)
-        } else {
-            without
+        // Samples differ by chance: neither refreshes nor windows ever help.
+        let rows =
+            Study { refresh: false, window: None, ..study.clone() }.run(&self.device)?.efficiency.min(1.0);
+        let refreshed = match self.refresh {
+            true => Study { window: None, ..study.clone() }.run(&self.device)?.efficiency.min(rows),
+            false => rows,
         };
+        let achieved = match study.window {
+            Some(_) => study.run(&self.device)?.efficiency.min(refreshed),
+            None => refreshed,
+        };
+        // A byte takes the inverse of an efficiency: what each cause adds to that, of the time in the end.
         let parts = |share: f64| ((share * WHOLE as f64).round() as u64).min(WHOLE);
-        let efficiency = parts(with).max(1);
-        let refresh = parts(1.0 - with / without).min(WHOLE - efficiency);
-        Ok(Service { efficiency, row_miss: WHOLE - efficiency - refresh, refresh })
+        let efficiency = parts(achieved).max(1);
+        let latency = parts(1.0 - achieved / refreshed).min(WHOLE - efficiency);
+        let refresh = parts(achieved / refreshed - achieved / rows).min(WHOLE - efficiency - latency);
+        Ok(Service { efficiency, row_miss: WHOLE - efficiency - latency - refresh, refresh, latency })
     }
 }
 

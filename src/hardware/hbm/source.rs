@@ -77,6 +77,11 @@ impl Source {
         (pc << PC_SHIFT | within, row)
     }
 
+    /// Bursts of a period of the pattern.
+    pub(super) const fn period(&self) -> u64 {
+        self.runs.period()
+    }
+
     /// The next burst.
     #[inline]
     pub(super) const fn peek(&self) -> Burst {

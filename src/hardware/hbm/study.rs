@@ -2,7 +2,8 @@
 //!
 //! Up to [`WHOLE`] bursts are simulated. Of more, a sample stands for the rest: after a warm-up, batches of whole refresh
 //! intervals (or of 2,048 bursts a channel where there is no refresh) until the standard error of the mean time a burst is below
-//! 0.1 %, or a sixteenth of the bursts has been simulated.
+//! 0.1 %, or a sixteenth of the bursts or 2²² have been simulated. Of a pattern with long runs, three
+//! periods are at least.
 
 use super::address_map::{AddressMap, MapError};
 use super::channel::Settings;
@@ -18,7 +19,9 @@ pub const WHOLE: u64 = 24_576;
 /// Bursts a channel of a batch where there is no refresh.
 const BATCH: u64 = 2048;
 /// Fewest batches.
-const FEWEST: usize = 3;
+const FEWEST: u64 = 3;
+/// Bursts of the largest sample, if it still has enough intervals: what never settles would take days else.
+const LARGEST: u64 = 1 << 22;
 /// Relative standard error at which a sample is large enough.
 const ENOUGH: f64 = 0.001;
 
@@ -69,6 +72,14 @@ pub enum StudyError {
         bytes: u64,
         /// Bytes of a burst.
         burst: u32,
+    },
+    /// Interleaving coarser than what there is to interleave.
+    #[error("an interleave of {bytes} bytes is more than a channel, {channel} bytes")]
+    Coarse {
+        /// The interleave.
+        bytes: u64,
+        /// Bytes of a channel.
+        channel: u64,
     },
     /// A window that holds nothing.
     #[error("a window of {window} bytes is less than one burst, {burst} bytes")]
@@ -132,6 +143,10 @@ impl Study {
             let bytes = self.interleave.granularity;
             return Err(StudyError::Interleave { bytes, burst: o.burst_bytes });
         }
+        let channel = o.bursts() * burst;
+        if self.interleave.channels > 1 && self.interleave.granularity > channel {
+            return Err(StudyError::Coarse { bytes: self.interleave.granularity, channel });
+        }
         if let Some(window) = self.window.filter(|&w| w < burst) {
             return Err(StudyError::Window { window, burst: o.burst_bytes });
         }
@@ -155,18 +170,23 @@ impl Study {
         };
         let mut memory = Memory::new(o, distances, self.map.decoder(o)?, traffic, runs);
         let sample = if self.whole || self.bursts <= WHOLE * channels {
-            memory.run(self.bursts, u64::MAX);
-            Passed { ticks: memory.now(), counts: memory.counts() }
+            self.all(&mut memory)
         } else {
             self.sample(&mut memory, &distances)
         };
         Ok(self.outcome(device, &distances, &sample, memory.sent()))
     }
 
+    /// Simulates what is left of all bursts, to the end of the last.
+    fn all(&self, memory: &mut Memory) -> Passed {
+        memory.run(self.bursts, u64::MAX);
+        Passed { ticks: memory.finish(), counts: memory.counts() }
+    }
+
     /// Simulates batches until they are enough.
     fn sample(&self, memory: &mut Memory, distances: &Distances) -> Passed {
         let channels = u64::from(self.interleave.channels);
-        let most = (WHOLE * channels).max(self.bursts / 16);
+        let most = (WHOLE * channels).max((self.bursts / 16).min(LARGEST));
         let batch = |memory: &mut Memory, number: u64| {
             let before = Passed { ticks: memory.now(), counts: memory.counts() };
             if self.refresh {
@@ -178,13 +198,19 @@ impl Study {
         };
         // Queues fill and rows open; the first refresh has not come yet.
         batch(memory, 0);
-        let (mut sum, mut times): (Passed, Vec<f64>) = (Passed::default(), Vec::new());
+        // Long runs: of each as many as the pattern has. Short batches may be alike by chance.
+        let least =
+            memory.sent() + FEWEST.saturating_mul(memory.period()).min(LARGEST).max(2 * BATCH * channels);
+        let (mut sum, mut times) = (Passed::default(), Spread::default());
         for number in 1.. {
             let passed = batch(memory, number);
             sum = Passed { ticks: sum.ticks + passed.ticks, counts: sum.counts + passed.counts };
             times.push(passed.ticks as f64 / passed.counts.served.max(1) as f64);
-            let enough = times.len() >= FEWEST && relative_error(&times) <= ENOUGH;
-            if (enough || memory.sent() >= most) && sum.counts.served > 0 || memory.sent() >= self.bursts {
+            if memory.sent() >= self.bursts {
+                return self.all(memory);
+            }
+            let enough = times.count >= FEWEST && times.relative_error() <= ENOUGH;
+            if (enough || memory.sent() >= most) && sum.counts.served > 0 && memory.sent() >= least {
                 break;
             }
         }
@@ -204,7 +230,8 @@ impl Study {
             bursts: self.bursts,
             simulated,
             efficiency: per_burst / ticks_a_burst,
-            activates: all(sample.counts.activates),
+            // Each serves a burst; at the edges of a sample it may be the next one's.
+            activates: all(sample.counts.activates).min(self.bursts),
             row_hit_rate: sample.counts.row_hits as f64 / served as f64,
             refreshes: all(sample.counts.refreshes),
             mean_read_latency: picos(sample.counts.read_latency as f64 / sample.counts.reads.max(1) as f64),
@@ -213,10 +240,26 @@ impl Study {
     }
 }
 
-/// Standard error of the mean of `times`, as a share of it.
-fn relative_error(times: &[f64]) -> f64 {
-    let n = times.len() as f64;
-    let mean = times.iter().sum::<f64>() / n;
-    let variance = times.iter().map(|t| (t - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (variance / n).sqrt() / mean
+/// Mean and spread of a series that is seen once.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spread {
+    count: u64,
+    mean: f64,
+    /// Sum of the squared distances from the mean.
+    squares: f64,
+}
+
+impl Spread {
+    fn push(&mut self, value: f64) {
+        self.count += 1;
+        let before = value - self.mean;
+        self.mean += before / self.count as f64;
+        self.squares += before * (value - self.mean);
+    }
+
+    /// Standard error of the mean, as a share of it.
+    fn relative_error(&self) -> f64 {
+        let n = self.count as f64;
+        (self.squares / (n - 1.0) / n).sqrt() / self.mean
+    }
 }

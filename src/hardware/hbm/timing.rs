@@ -99,6 +99,7 @@ pub(super) struct Distances {
     pub(super) write_read_short: u64,
     pub(super) write_read_long: u64,
     pub(super) read_latency: u64,
+    pub(super) write_latency: u64,
 }
 
 impl Distances {
@@ -146,6 +147,7 @@ impl Distances {
             write_read_short: between(written + timing.twtr_s, col, col),
             write_read_long: between(written + timing.twtr_l, col, col),
             read_latency: u64::from(timing.tcl + timing.tbl) * per_cycle,
+            write_latency: u64::from(written) * per_cycle,
         }
     }
 }

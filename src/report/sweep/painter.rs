@@ -141,6 +141,7 @@ impl Painter<'_> {
             sparsity: all.sparsity.filter(|_| fixed(AxisTarget::Sparsity)),
             rotation: all.rotation.filter(|_| fixed(AxisTarget::Rotation)),
             qk_norm: all.qk_norm.filter(|_| fixed(AxisTarget::QkNorm)),
+            block_tokens: all.block_tokens.filter(|_| fixed(AxisTarget::BlockTokens)),
             cache_dtypes: if fixed(AxisTarget::CacheDtype) { all.cache_dtypes } else { Default::default() },
             ..NonDefault::default()
         }

@@ -8,6 +8,7 @@ use crate::step::Simulator;
 use crate::units::Dtype;
 use crate::workload::Subject;
 use proptest::prelude::*;
+use std::num::NonZeroU64;
 
 /// A scheme on a model that admits it, and the conditions that both stand under.
 #[derive(Debug, Clone)]
@@ -87,18 +88,19 @@ fn conditions() -> impl Strategy<Value = Conditions> {
         prop::sample::select(vec![Rotation::OnRead, Rotation::Kept]),
         prop::sample::select(vec![QkNorm::OnRead, QkNorm::Scale]),
         prop::sample::select(vec![0.0, 0.0, 0.25, 0.9, 0.999]),
+        prop::option::weighted(0.33, (1u64..256).prop_map(|t| NonZeroU64::new(t).expect("at least one"))),
     );
     let queries = prop_oneof![2 => Just(1u64), 1 => 2u64..9, 1 => 9u64..130];
     let own = prop::collection::vec((0..ALL.len(), cache()), 0..3);
     (options, queries, prop::option::weighted(0.25, cache()), own).prop_map(
-        |((rotation, qk_norm, sparsity), query_tokens, shared, own)| Conditions {
+        |((rotation, qk_norm, sparsity, block_tokens), query_tokens, shared, own)| Conditions {
             precision: Precision { cache: shared.unwrap_or(Dtype::Bf16), ..Precision::default() },
             cache_of: own.into_iter().map(|(scheme, dtype)| (ALL[scheme].name, dtype)).collect(),
             options: Options {
                 rotation,
                 qk_norm,
                 sparsity: Sparsity::new(sparsity).expect("a fraction below one"),
-                block_tokens: None,
+                block_tokens,
             },
             query_tokens,
             plan: None,

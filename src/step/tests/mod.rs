@@ -8,6 +8,7 @@ mod fixtures;
 mod limits;
 mod machines;
 mod monotone;
+mod parts;
 mod physics;
 mod properties;
 mod wild;

@@ -3,6 +3,8 @@
 use super::drawn::case;
 use super::fixtures::*;
 use super::monotone::within;
+use super::parts;
+use super::wild::Dice;
 use crate::attention::{ALL, Conditions, Options, Precision, Sparsity};
 use crate::hardware::interconnect::Cluster;
 use crate::hardware::mac_array::{Dataflow, MacArray};
@@ -42,13 +44,15 @@ fn array() -> impl Strategy<Value = MacArray> {
 pub(super) fn machine() -> impl Strategy<Value = Accelerator> {
     let cores =
         (array(), 1u64..150, 16u32..24, 5u64..13, prop::option::of(15u32..20), prop::option::of(1u32..5));
-    let memory = (1u64..8_000, 0u64..1_000_000, prop::option::of(1u64..20_000), any::<bool>());
+    let parts =
+        prop::option::weighted(0.33, any::<u64>().prop_map(|seed| parts::drawn(&mut Dice::new(seed))));
+    let memory = (1u64..8_000, 0u64..1_000_000, prop::option::of(1u64..20_000), any::<bool>(), parts);
     let overheads =
         (0u64..3_000_000, 0u64..1_000_000, 0u64..2_000_000, 5u32..13, prop::sample::select(vec![0.6, 1.0]));
     (cores, memory, overheads).prop_map(
         |(
             (mac_array, count, sram, port, acc, cluster),
-            (bw, latency, shared, in_flight),
+            (bw, latency, shared, in_flight, parts),
             (launch, item, barrier, lanes, overlap),
         )| {
             let mut a = gpu();
@@ -80,7 +84,7 @@ pub(super) fn machine() -> impl Strategy<Value = Accelerator> {
                 bandwidth: Bandwidth(bw * 1_000_000_000),
                 capacity: None,
                 latency: Picos(latency),
-                parts: None,
+                parts,
             });
             a.overheads.launch = Picos(launch);
             a.overheads.work_item = Picos(item);

@@ -1,6 +1,9 @@
 //! Machines and models from a seed, odd ones among them: presets with a few figures changed, and machines made up whole.
 
+use std::num::NonZeroU64;
+
 use super::fixtures::*;
+use super::parts;
 use crate::attention::{ALL, Conditions, Options, QkNorm, Rotation, Scheme, Sparsity};
 use crate::config::{Overrides, PresetKind, load_accelerator, preset_names};
 use crate::hardware::Accelerator;
@@ -18,6 +21,11 @@ pub(super) struct Dice(u64);
 impl Dice {
     pub(super) const fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// Dice for what was added later: cases that were found with a seed stay as they were.
+    pub(super) const fn apart(&self) -> Self {
+        Self(self.0 ^ 0x5DEE_CE66_D1CE_4E5B)
     }
 
     pub(super) fn next(&mut self) -> u64 {
@@ -106,11 +114,13 @@ pub(super) fn made_up(dice: &mut Dice) -> Accelerator {
         bandwidth: OnChipBandwidth::PerSecond(Bandwidth(dice.log(1 << 33, 1 << 45))),
         banks: None,
     });
+    let mut apart = dice.apart();
     a.hbm = (!dice.once_in(8)).then(|| Hbm {
         bandwidth: Bandwidth(dice.log(1 << 30, 1 << 43)),
         capacity: None,
         latency: Picos(if dice.once_in(4) { 0 } else { dice.log(1_000, 2_000_000) }),
-        parts: None,
+        // Half of the presets that the other machines start from have some.
+        parts: apart.once_in(4).then(|| parts::drawn(&mut apart)),
     });
     if a.hbm.is_none() && a.cores.sram.capacity.is_none() && dice.once_in(2) {
         a.shared_sram = None;
@@ -218,14 +228,14 @@ fn odd(dice: &mut Dice, base: Model) -> Model {
 
 /// How schemes are used: as a rule plainly.
 pub(super) fn conditions(dice: &mut Dice) -> Conditions {
+    let mut apart = dice.apart();
     let sparsity = if dice.once_in(4) { dice.pick(&[0.25, 0.5, 0.9, 0.999]) } else { 0.0 };
     Conditions {
         options: Options {
             rotation: dice.pick(&[Rotation::OnRead, Rotation::OnRead, Rotation::Kept]),
             qk_norm: dice.pick(&[QkNorm::OnRead, QkNorm::Scale]),
             sparsity: Sparsity::new(sparsity).expect("a fraction"),
-            // Blocks matter to memories made of parts alone, where more is not always faster.
-            block_tokens: None,
+            block_tokens: apart.once_in(3).then(|| apart.log(1, 256)).and_then(NonZeroU64::new),
         },
         query_tokens: if dice.once_in(4) { dice.log(1, 200) } else { 1 },
         ..Conditions::default()
