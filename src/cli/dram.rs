@@ -264,7 +264,7 @@ fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// Reads the value of `--format`: one result has no use for CSV.
-fn format(text: &str) -> Result<Format, String> {
+pub(super) fn format(text: &str) -> Result<Format, String> {
     match text.parse() {
         Ok(Format::Csv) | Err(_) => Err("expected table or json".to_owned()),
         Ok(format) => Ok(format),

@@ -3,6 +3,7 @@
 //! The border: nothing is computed here. A command resolves what was asked for, lets the library answer, and hands the
 //! answer to `report`. Results go to stdout, all else to stderr; exit codes are those of [`exit`].
 
+mod calibrate;
 mod compare;
 mod crossover;
 mod dram;
@@ -19,6 +20,7 @@ mod schema;
 mod selectors;
 mod show;
 mod sweep;
+mod validate;
 
 pub use error::{CliError, exit};
 pub use selectors::{Selectors, Study};
@@ -55,6 +57,8 @@ enum Command {
     Paper(paper::Args),
     Schema(schema::Args),
     Dram(dram::Args),
+    Calibrate(calibrate::Args),
+    Validate(validate::Args),
 }
 
 impl Command {
@@ -74,6 +78,8 @@ impl Command {
             Self::Paper(args) => args.execute(),
             Self::Schema(args) => args.execute(),
             Self::Dram(args) => args.execute(),
+            Self::Calibrate(args) => args.execute(),
+            Self::Validate(args) => args.execute(),
         }
     }
 }

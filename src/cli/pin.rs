@@ -43,8 +43,8 @@ impl PinArgs {
                     for &scheme in &study.schemes {
                         let numbers = predictor.predict(accelerator, model, scheme, context, batch)?;
                         points.push(PinnedPoint {
-                            accelerator: self.reference(accelerator),
-                            model: self.reference(model),
+                            accelerator: reference(&self.out, accelerator),
+                            model: reference(&self.out, model),
                             scheme,
                             context,
                             batch,
@@ -72,18 +72,15 @@ impl PinArgs {
         write_atomically(&self.out, pins.to_toml().as_bytes())?;
         print(|out| writeln!(out, "{}: {} pinned", self.out.display(), plural(count, "point")))
     }
+}
 
-    /// How the pins name a machine or a model: presets as they are, files from the pins' own folder.
-    fn reference(&self, name: &str) -> String {
-        if !config::is_path(name) && !Path::new(name).exists() {
-            return name.to_owned();
-        }
-        let folder = self.out.parent().unwrap_or(Path::new(""));
-        relative(folder, Path::new(name))
-            .unwrap_or_else(|| PathBuf::from(name))
-            .to_string_lossy()
-            .into_owned()
+/// How the file `out` names a machine or a model: presets as they are, files from its own folder.
+pub(super) fn reference(out: &Path, name: &str) -> String {
+    if !config::is_path(name) && !Path::new(name).exists() {
+        return name.to_owned();
     }
+    let folder = out.parent().unwrap_or(Path::new(""));
+    relative(folder, Path::new(name)).unwrap_or_else(|| PathBuf::from(name)).to_string_lossy().into_owned()
 }
 
 /// The way from a folder to a file; `None` where there is none, on another drive.

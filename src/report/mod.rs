@@ -17,6 +17,7 @@ mod replay;
 mod rows;
 mod sweep;
 mod table;
+mod validation;
 
 pub use compare::{rival_columns, write_rival_rows, write_rivals};
 pub use crossover::{answer_columns, write_brief};
@@ -29,6 +30,7 @@ pub use progress::Progress;
 pub use replay::ReplayDocument;
 pub use rows::RowLayout;
 pub use sweep::{Drawing, Observer, Piece, Recorder};
+pub use validation::{KernelFits, ValidationDocument};
 pub use table::{TableExporter, TableWriter, wrapped, write_conditions};
 
 use crate::analysis::{CrossoverDocument, NonDefault, Order};

@@ -57,7 +57,7 @@ impl Constant {
             WorkItem => "rows with many short sequences",
             Combine => "rows with few long sequences",
             ItemRate => "rows with few work items",
-            MemoryFraction => "rows with more bytes than twice the shared SRAM",
+            MemoryFraction => "rows with more bytes than half the shared SRAM",
             MacFraction | Overlap => "rows with many query heads or rows of input",
             L2Reach => "rows with about as many bytes as the shared SRAM",
         }
@@ -66,7 +66,7 @@ impl Constant {
     /// A constant that no kernel can do without and that none of `rows` bears on.
     pub(super) fn never_seen(spec: &Accelerator, rows: &[&Observation]) -> Option<Self> {
         let shared = spec.shared_sram.as_ref().and_then(|s| s.capacity).unwrap_or(Bytes::ZERO);
-        let beyond = rows.iter().any(|o| o.task.bytes() >= shared * 2);
+        let beyond = rows.iter().any(|o| o.task.bytes().0 > shared.0 / 2);
         (!beyond && spec.hbm.is_some()).then_some(MemoryFraction)
     }
 

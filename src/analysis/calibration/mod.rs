@@ -154,9 +154,12 @@ pub fn calibrate(
     // What the rows leave open is not theirs to say: it goes, unless predictions are worse for it.
     let mut kept: Vec<Constant> = Vec::new();
     while let Some(open) = least_known(spec, best.policy, &best.set, &best.point, &seen, &kept) {
-        if open == Constant::Launch {
-            return Err(Refusal::of(open));
-        }
+        // A launch and the start of a round are both paid by every row: of the two the launch stays.
+        let open = match open {
+            Constant::Launch if best.set.contains(&Constant::WorkItem) => Constant::WorkItem,
+            Constant::Launch => return Err(Refusal::of(open)),
+            other => other,
+        };
         let mut without = best.without(open);
         without.improve(spec, &seen, 250, 4);
         if without.error > best.error * (1.0 + WORSE) {
