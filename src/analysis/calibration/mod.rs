@@ -156,6 +156,10 @@ pub fn calibrate(
     while let Some(open) = least_known(spec, best.policy, &best.set, &best.point, &seen, &kept) {
         // A launch and the start of a round are both paid by every row: of the two the launch stays.
         let open = match open {
+            Constant::Launch if kept.contains(&Constant::WorkItem) => {
+                kept.push(open);
+                continue;
+            }
             Constant::Launch if best.set.contains(&Constant::WorkItem) => Constant::WorkItem,
             Constant::Launch => return Err(Refusal::of(open)),
             other => other,
