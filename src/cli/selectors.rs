@@ -10,6 +10,7 @@ use crate::model::{Model, Norm};
 use crate::step::search::PLAN_NAMES;
 use crate::units::Dtype;
 use clap::Args;
+use std::sync::Arc;
 
 /// Schemes that are compared where none are named.
 const DEFAULT_SCHEMES: [&str; 2] = [attention::BASELINE, "slim-k"];
@@ -127,10 +128,7 @@ impl Selectors {
         let Experiment { accelerators, models, schemes, batches, kernels, plan, set, .. } = base;
 
         let kernels = self.kernels.as_ref().or(kernels.as_ref());
-        if let Some(name) = kernels {
-            let message = format!("unknown kernel profile '{name}': this version has none");
-            return Err(CliError::usage(message).with_help("without --kernels every scheme is mapped freely"));
-        }
+        let kernels = kernels.map(|name| config::load_kernels(name).map(Arc::new)).transpose()?;
         let plan = self.plan.clone().or(plan);
         if let Some(name) = &plan {
             check_name("plan", name, &PLAN_NAMES, named_in(self.plan.is_some()))?;
@@ -150,8 +148,11 @@ impl Selectors {
         self.push_options(&mut overrides)?;
         let accelerators = accelerators
             .iter()
-            .map(|a| config::load_accelerator(a, &overrides))
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(|a| {
+                let accelerator = config::load_accelerator(a, &overrides)?;
+                Ok(Accelerator { kernels: kernels.clone(), ..accelerator })
+            })
+            .collect::<Result<Vec<_>, config::ConfigError>>()?;
         let models =
             models.iter().map(|m| config::load_model(m, &overrides)).collect::<Result<Vec<_>, _>>()?;
 

@@ -246,6 +246,7 @@ impl RawAccelerator {
             overheads: self.resolve_overheads(),
             energy: self.resolve_energy(),
             free_activations: self.free_activations.get().unwrap_or(false),
+            kernels: None,
             source: self.source.value().cloned().unwrap_or_default(),
             note: self.note.value().cloned(),
         })

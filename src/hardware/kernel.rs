@@ -232,6 +232,16 @@ impl KernelProfile {
     }
 }
 
+impl KernelProfile {
+    /// What the measurements hold beside a kernel, where each call is a graph of its own: the shortest launch of the profile is hardly more
+    /// than that of a graph. What a machine pays from one kernel to the next, `between`, stays.
+    #[must_use]
+    pub fn graph_launch(&self, between: Picos) -> Picos {
+        let least = self.kernels.iter().map(|k| k.constants.launch).min().unwrap_or(between);
+        Picos(least.0.saturating_sub(between.0))
+    }
+}
+
 /// Where bytes lie that a kernel reads again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]

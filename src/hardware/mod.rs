@@ -14,9 +14,11 @@ pub mod vector_unit;
 use crate::units::{Bandwidth, Bytes, Dtype, Femtos, Hertz, Picos};
 use energy::EnergyTable;
 use hbm::Hbm;
+use kernel::KernelProfile;
 use interconnect::Cluster;
 use mac_array::MacArray;
 use sram::{OnChipBandwidth, Sram};
+use std::sync::Arc;
 use vector_unit::VectorUnit;
 
 /// Costs of starting and synchronising work.
@@ -86,6 +88,8 @@ pub struct Accelerator {
     pub energy: EnergyTable,
     /// Whether activations, cache writes and a resident E are free of HBM traffic (`ideal-memory-bound`).
     pub free_activations: bool,
+    /// How one framework's kernels use it, where that is asked for; `None`: every scheme is mapped freely.
+    pub kernels: Option<Arc<KernelProfile>>,
     /// Where the figures come from.
     pub source: String,
     /// What is uncertain about them, if anything.

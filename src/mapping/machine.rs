@@ -3,7 +3,7 @@
 use super::{Cause, Causes};
 use crate::hardware::Accelerator;
 use crate::hardware::hbm::service::Service;
-use crate::hardware::kernel::Constants;
+use crate::hardware::kernel::{Constants, Kernel, KernelProfile, Kind};
 use crate::hardware::mac_array::{ArrayWork, Product, Stationary};
 use crate::mapping::program::ArrayStage;
 use crate::units::{Bandwidth, Bytes, Cycles, Dtype, Femtos, Picos, VectorOps};
@@ -63,7 +63,7 @@ impl Machine {
     /// the bandwidth stands for what a memory part would lose.
     #[must_use]
     pub fn under(spec: &Accelerator, constants: &Constants) -> Self {
-        let mut spec = spec.clone();
+        let mut spec = Accelerator { kernels: None, ..spec.clone() };
         let own = &mut spec.overheads;
         own.launch = constants.launch;
         own.work_item = constants.work_item.unwrap_or(own.work_item);
@@ -79,6 +79,22 @@ impl Machine {
             mac_fraction: constants.mac_fraction.unwrap_or(1.0),
             ..machine
         }
+    }
+
+    /// The machine as the kernel of `profile` for that kind and type sees it within a decode step, and the kernel; `None` where the profile
+    /// has none.
+    #[must_use]
+    pub fn in_a_step<'a>(
+        &self,
+        profile: &'a KernelProfile,
+        kind: Kind,
+        dtype: Dtype,
+    ) -> Option<(Self, &'a Kernel)> {
+        let kernel = profile.kernel(kind, dtype, "")?;
+        let graph = profile.graph_launch(self.spec.overheads.launch);
+        let launch = kernel.constants.launch.saturating_sub(graph);
+        let machine = Self::under(&self.spec, &Constants { launch, ..kernel.constants });
+        Some((Self { reserved: self.reserved, ..machine }, kernel))
     }
 
     /// The same machine where the outermost memory is read `run` consecutive bytes at a time, from anywhere; `None`: all in turn.

@@ -2,14 +2,14 @@
 
 use crate::engine::{self, Timeline};
 use crate::hardware::Accelerator;
-use crate::hardware::kernel::{Constants, Policy, Residency, Tiling};
+use crate::hardware::kernel::{Constants, Kind, Policy, Residency, Tiling};
 use crate::mapping::attention::Shape as AttentionShape;
 use crate::mapping::Cause;
 use crate::mapping::kernel::{self, Layout, ProductLayout, found_on_chip};
 use crate::mapping::machine::Machine;
-use crate::mapping::product::Shape as ProductShape;
-use crate::units::{Bytes, Femtos};
-use crate::workload::Batch;
+use crate::mapping::product::{self, Shape as ProductShape};
+use crate::units::{Bytes, Dtype, Femtos};
+use crate::workload::{Batch, RowSource, Subject, Work};
 
 /// One kernel on one machine.
 #[derive(Debug, Clone)]
@@ -31,10 +31,21 @@ impl KernelTimer {
         Self { machine: Machine::under(spec, constants), policy, reach }
     }
 
+    /// The kernel with `policy` in a decode step on `machine`, which is as it sees it.
+    #[must_use]
+    pub const fn on(machine: Machine, policy: Policy) -> Self {
+        Self { machine, policy, reach: None }
+    }
+
     /// The machine that the kernel sees.
     #[must_use]
     pub const fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// How it cuts work.
+    pub(super) const fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Part of `footprint` bytes that the shared SRAM still holds from the last time.
@@ -82,7 +93,16 @@ impl KernelTimer {
         Some((tiling, timeline))
     }
 
-    fn fastest(&self, shape: &ProductShape) -> Option<(Tiling, ProductLayout, Femtos)> {
+    /// Time and causes of a product, and what it moves.
+    pub(super) fn timed(&self, shape: &ProductShape) -> Option<(Timeline, product::Spent)> {
+        let (_, laid, _) = self.fastest(shape)?;
+        let mut timeline = engine::run(&laid.program);
+        timeline += Timeline::of(Cause::Overhead, laid.behind);
+        Some((timeline, laid.spent))
+    }
+
+    /// The fastest tiling, its layout and its time.
+    pub(super) fn fastest(&self, shape: &ProductShape) -> Option<(Tiling, ProductLayout, Femtos)> {
         let found = self.found(shape.weights + shape.input + shape.output);
         let (machine, policy) = (&self.machine, &self.policy);
         let mut best: Option<(Tiling, ProductLayout, Femtos)> = None;
@@ -99,5 +119,28 @@ impl KernelTimer {
             }
         }
         best
+    }
+}
+
+/// The kind and type of kernel that serves `work` in a step, and whether it also lays it out: heads that share a row otherwise than in
+/// latent attention have no kernel yet, so that the mapper finds their layout on a machine that achieves what kernels for latent rows do.
+/// `None` for what no kernel of a profile bears on.
+pub(super) fn kernel_of(subject: &Subject, work: &Work) -> Option<(Kind, Dtype, bool)> {
+    let cache = subject.precision.cache;
+    match work {
+        Work::Product(_) => Some((Kind::Gemm, subject.precision.weights, true)),
+        Work::Attention(a) => match a.source {
+            RowSource::Prompt | RowSource::Resident | RowSource::Rebuilt { .. } => None,
+            RowSource::Cache | RowSource::CacheAgain if a.shared_row => {
+                let latent = a.scores.slices == 1 && a.value_row < a.score_row;
+                Some((Kind::Mla, cache, latent && a.queries == 1))
+            }
+            RowSource::Cache | RowSource::CacheAgain if a.scores.heads > 1 => {
+                Some((Kind::Gqa, cache, a.queries == 1))
+            }
+            RowSource::Cache | RowSource::CacheAgain => Some((Kind::Mha, cache, a.queries == 1)),
+        },
+        Work::Recompute(_) => Some((Kind::Gemm, subject.precision.weights, false)),
+        Work::Lookup(_) | Work::Store(_) => None,
     }
 }

@@ -1,10 +1,12 @@
 //! One operator's answer: its time, and what it moved and computed.
 
 use super::fastest::{self, REMEMBERED};
+use super::kernel::{KernelTimer, kernel_of};
 use super::search::{self, Choice, PlanCache};
 use crate::attention::Sparsity;
 use crate::engine::Timeline;
 use crate::hardware::energy::EnergyTable;
+use crate::hardware::kernel::Kind;
 use crate::mapping::attention::{Residence, Shape as AttentionShape};
 use crate::mapping::machine::Machine;
 use crate::mapping::product::{self, Shape as ProductShape};
@@ -70,6 +72,10 @@ pub struct OperatorTimer {
     forced: Option<String>,
     /// The same machine whose memory is read in runs of so many bytes.
     paged: Vec<(Bytes, OperatorTimer)>,
+    /// The same machine as single kernels of a profile see it.
+    profiled: Vec<((Kind, Dtype), Option<OperatorTimer>)>,
+    /// The kernel whose layout is taken here, instead of the best.
+    kernel: Option<KernelTimer>,
 }
 
 impl OperatorTimer {
@@ -89,6 +95,8 @@ impl OperatorTimer {
             attention: FxHashMap::default(),
             forced,
             paged: Vec::new(),
+            profiled: Vec::new(),
+            kernel: None,
         }
     }
 
@@ -109,6 +117,9 @@ impl OperatorTimer {
     /// # Errors
     /// In words, why nothing fits.
     pub fn time(&mut self, subject: &Subject, operator: &Operator) -> Result<OperatorCost, String> {
+        if let Some(timer) = self.profiled(subject, &operator.work) {
+            return timer.time_here(subject, operator);
+        }
         match self.run_of(subject, &operator.work) {
             Some(run) => self.paged(run).time_here(subject, operator),
             None => self.time_here(subject, operator),
@@ -144,6 +155,25 @@ impl OperatorTimer {
             }
         };
         &mut self.paged[at].1
+    }
+
+    /// The timer of the machine as the profile's kernel for `work` sees it; `None` where there is no profile, or none that bears on it.
+    fn profiled(&mut self, subject: &Subject, work: &Work) -> Option<&mut Self> {
+        let profile = self.machine.spec.kernels.clone()?;
+        let (kind, dtype, laid_out) = kernel_of(subject, work)?;
+        let at = match self.profiled.iter().position(|(of, _)| *of == (kind, dtype)) {
+            Some(at) => at,
+            None => {
+                let timer = self.machine.in_a_step(&profile, kind, dtype).map(|(machine, kernel)| {
+                    let timer = Self::new(machine.clone(), self.forced.clone());
+                    let kernel = laid_out.then(|| KernelTimer::on(machine, kernel.policy));
+                    Self { kernel, ..timer }
+                });
+                self.profiled.push(((kind, dtype), timer));
+                self.profiled.len() - 1
+            }
+        };
+        self.profiled[at].1.as_mut()
     }
 
     fn time_here(&mut self, subject: &Subject, operator: &Operator) -> Result<OperatorCost, String> {
@@ -225,10 +255,13 @@ impl OperatorTimer {
         if let Some(known) = self.products.get(shape) {
             return Ok(known);
         }
-        let best = fastest::product(&self.machine, shape, Femtos(u64::MAX)).ok_or_else(|| {
+        let best = match &self.kernel {
+            Some(kernel) => kernel.timed(shape),
+            None => fastest::product(&self.machine, shape, Femtos(u64::MAX)).map(|b| (b.timeline, b.spent)),
+        };
+        let best = best.ok_or_else(|| {
             format!("no tile of a {}×{} product fits a core's local SRAM", shape.product.k, shape.product.n)
         })?;
-        let best = (best.timeline, best.spent);
         self.products.insert(shape, best);
         Ok(best)
     }
@@ -386,8 +419,13 @@ impl OperatorTimer {
         if let Some(known) = key.and_then(|k| self.attention.get(&k)) {
             return Ok(known.clone());
         }
-        let choice =
-            search::attention(&self.machine, &mut self.plans, shape, &work.batch, self.forced.as_deref())?;
+        let choice = match &self.kernel {
+            Some(kernel) => search::of_kernel(kernel, shape, &work.batch)?,
+            None => {
+                let forced = self.forced.as_deref();
+                search::attention(&self.machine, &mut self.plans, shape, &work.batch, forced)?
+            }
+        };
         let choice = Arc::new(choice);
         if let Some(key) = key {
             // Long sweeps ask for millions of points: forget all rather than grow.

@@ -1,6 +1,7 @@
 //! The fastest way to run attention: every candidate that could win is timed, in a fixed order, and the first of equals is kept.
 
 use super::fastest::remember;
+use super::kernel::KernelTimer;
 use super::passes::{Passes, pieces, time_of, together};
 use crate::engine::{self, Timeline};
 use crate::mapping::Causes;
@@ -105,6 +106,32 @@ impl PlanCache {
         }
         choice
     }
+}
+
+/// The layout that a kernel makes.
+///
+/// # Errors
+/// In words, where a block does not fit a core.
+pub(super) fn of_kernel(kernel: &KernelTimer, shape: &Shape, batch: &Batch) -> Result<Choice, String> {
+    let (layout, timeline) = kernel.attention_by_cause(shape, batch).ok_or_else(|| {
+        let block = shape.row * kernel.policy().block;
+        format!("a block of the kernel, {} bytes of rows, fits no core's local SRAM", block.0)
+    })?;
+    let (_, _, exchange, shared) = layout.behind;
+    Ok(Choice {
+        timeline,
+        spent: Spent { shared: layout.spent.shared + shared, ..layout.spent },
+        exchange,
+        name: layout.plan.name,
+        split: layout.split,
+        lookahead: layout.program.lookahead,
+        passes: 1,
+        memory_reads: 1,
+        heads_in_tile: 1,
+        blocks: [None, None],
+        runner_up: None,
+        plan: layout.plan,
+    })
 }
 
 /// The fastest candidate, or why there is none. `forced` restricts the search to the plans of that name.

@@ -4,7 +4,7 @@ use super::{beyond, rounds};
 use crate::hardware::kernel::{Policy, Tiling};
 use crate::hardware::mac_array::{ArrayWork, Product};
 use crate::mapping::machine::Machine;
-use crate::mapping::product::Shape;
+use crate::mapping::product::{Shape, Spent};
 use crate::mapping::program::{MAX_SLOTS, Program, Tile, Wave};
 use crate::units::{Bytes, Femtos};
 
@@ -31,6 +31,8 @@ pub struct ProductLayout {
     pub program: Program,
     /// Waiting for each other's partial sums, where the reduction is split.
     pub behind: Femtos,
+    /// What all places spend.
+    pub spent: Spent,
 }
 
 /// What a tiling makes of a product on a machine.
@@ -100,6 +102,7 @@ pub fn product(
             usize::try_from(fit).unwrap_or(MAX_SLOTS).clamp(2, MAX_SLOTS)
         }
     };
+    let mut spent = Spent { activations: shape.activations_at_memory(machine), ..Spent::default() };
     let mut waves = Vec::with_capacity(2);
     for (active, repeat) in rounds(items, lanes) {
         if repeat == 0 {
@@ -129,12 +132,16 @@ pub fn product(
             (tile.load, tile.load_cause) = machine.load(memory, shared, one);
             machine.expose(&mut tile);
             runs.push((tile, tiles));
+            let all = tiles * repeat;
+            spent.shared += shared * all;
+            spent.local += one * (all * active);
+            spent.mac_slots = spent.mac_slots.saturating_add(work.mac_slots.saturating_mul(all * active));
         }
         waves.push(Wave { runs, repeat, start: machine.work_item() });
     }
     let latency = machine.memory_latency();
     let program = Program { latency, slots, lookahead: 0, launch: machine.launch(), waves };
-    Some(ProductLayout { program, behind: if split > 1 { machine.barrier() } else { Femtos::ZERO } })
+    Some(ProductLayout { program, behind: if split > 1 { machine.barrier() } else { Femtos::ZERO }, spent })
 }
 
 fn whole(bytes: u128) -> Bytes {

@@ -77,6 +77,7 @@ pub(super) fn ideal() -> Accelerator {
         overheads: Overheads::default(),
         energy: EnergyTable::default(),
         free_activations: true,
+        kernels: None,
         source: String::new(),
         note: None,
     }
@@ -138,6 +139,7 @@ pub(super) fn gpu() -> Accelerator {
             vector_op_pj: Some(1.0),
         },
         free_activations: false,
+        kernels: None,
         source: String::new(),
         note: None,
     }
@@ -178,6 +180,7 @@ pub(super) fn tpu() -> Accelerator {
         overheads: Overheads { launch: Picos(500_000), prefetch_weights: true, ..Overheads::default() },
         energy: EnergyTable::default(),
         free_activations: false,
+        kernels: None,
         source: String::new(),
         note: None,
     }
