@@ -330,6 +330,7 @@ named!(SplitRule {
     "fill-down" => Self::FillDown,
     "fill-up" => Self::FillUp,
     "even-blocks" => Self::EvenBlocks,
+    "fullest-rounds" => Self::FullestRounds,
 });
 named!(Dtype {
     "fp32" => Self::Fp32,
@@ -487,6 +488,7 @@ mod tests {
         check::<Dataflow>();
         check::<Kind>();
         check::<SplitRule>();
+        assert_eq!(SplitRule::ALL.map(SplitRule::name).to_vec(), SplitRule::NAMES.iter().map(|n| n.0).collect::<Vec<_>>());
         assert_eq!(Kind::ALL.map(Kind::name).to_vec(), Kind::NAMES.iter().map(|n| n.0).collect::<Vec<_>>());
         assert_eq!(DTYPE_KEYS.to_vec(), Dtype::ALL.map(Dtype::name).to_vec());
     }
