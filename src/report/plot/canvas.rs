@@ -190,9 +190,9 @@ impl Canvas<'_> {
         }
     }
 
-    /// A filled polygon.
-    pub(super) fn polygon(&mut self, points: &[At], color: RGBColor) {
-        let result = self.backend.fill_polygon(points.iter().copied().map(units), &color);
+    /// A polygon that lets what is below shine through.
+    pub(super) fn polygon_through(&mut self, points: &[At], color: RGBColor, opacity: f64) {
+        let result = self.backend.fill_polygon(points.iter().copied().map(units), &color.mix(opacity));
         self.note(result);
     }
 
@@ -216,7 +216,12 @@ impl Canvas<'_> {
 
     /// A filled circle.
     pub(super) fn disc(&mut self, center: At, radius: f64, color: RGBColor) {
-        let result = self.backend.draw_circle(units(center), (radius * SCALE).round() as u32, &color, true);
+        self.disc_through(center, radius, color, 1.0);
+    }
+
+    fn disc_through(&mut self, center: At, radius: f64, color: RGBColor, opacity: f64) {
+        let radius = (radius * SCALE).round() as u32;
+        let result = self.backend.draw_circle(units(center), radius, &color.mix(opacity), true);
         self.note(result);
     }
 
@@ -244,20 +249,21 @@ impl Canvas<'_> {
             return;
         }
         for (radius, color) in [(radius + 1.2, PAPER), (radius, color)] {
-            self.shape(marker, center, radius, color);
+            self.shape(marker, center, radius, color, 1.0);
         }
     }
 
-    fn shape(&mut self, marker: Marker, center: At, r: f64, color: RGBColor) {
+    /// A marker's shape, without rim, that lets what is below shine through: one of many.
+    pub(super) fn shape(&mut self, marker: Marker, center: At, r: f64, color: RGBColor, opacity: f64) {
         let corners: &[At] = match marker {
-            Marker::Circle | Marker::Cross => return self.disc(center, r, color),
+            Marker::Circle | Marker::Cross => return self.disc_through(center, r, color, opacity),
             Marker::Square => &[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
             Marker::Triangle => &[(0.0, -1.15), (1.1, 0.85), (-1.1, 0.85)],
             Marker::TriangleDown => &[(0.0, 1.15), (1.1, -0.85), (-1.1, -0.85)],
             Marker::Diamond => &[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)],
         };
         let points: Vec<At> = corners.iter().map(|&(x, y)| (center.0 + x * r, center.1 + y * r)).collect();
-        self.polygon(&points, color);
+        self.polygon_through(&points, color, opacity);
     }
 
     /// Text, vertically centred on `at`.

@@ -33,6 +33,8 @@ pub(super) enum Sign {
     Marker(Marker, RGBColor),
     Ring(Pen),
     Fill(RGBColor),
+    /// A band with its edges.
+    Band(RGBColor, Pen),
 }
 
 /// Width that signs take.
@@ -52,6 +54,11 @@ pub(super) fn sign(canvas: &mut Canvas<'_>, (x, y): At, sign: &Sign) {
         Sign::Ring(pen) => canvas.ring(middle, 4.5, pen),
         Sign::Fill(color) => {
             canvas.fill(Area::new(x + 8.0, y - 6.0, x + SIGN - 4.0, y + 6.0), *color);
+        }
+        Sign::Band(color, pen) => {
+            canvas.fill(Area::new(x, y - 5.0, x + SIGN, y + 5.0), *color);
+            canvas.line(&[(x, y - 5.0), (x + SIGN, y - 5.0)], pen);
+            canvas.line(&[(x, y + 5.0), (x + SIGN, y + 5.0)], pen);
         }
     }
 }
@@ -73,6 +80,45 @@ pub(super) fn legend(canvas: &mut Canvas<'_>, top: f64, entries: &[(Sign, String
         x += width + 22.0;
     }
     if entries.is_empty() { top } else { y + ROW / 2.0 + 8.0 }
+}
+
+const ENTRY: Type = Type::new(size::LABEL);
+
+/// Width of a column of legend entries, at most `most`.
+pub(super) fn column_width(entries: &[(Sign, String)], most: f64) -> f64 {
+    let widest = entries.iter().map(|(_, text)| ENTRY.width(text)).fold(0.0, f64::max);
+    (SIGN + 7.0 + widest.ceil()).min(most)
+}
+
+/// Draws legend entries below each other within `area`: long names over two lines where there is room, and what does not
+/// fit is counted.
+pub(super) fn column(canvas: &mut Canvas<'_>, area: Area, entries: &[(Sign, String)]) {
+    const LINE: f64 = 17.0;
+    const GAP: f64 = 6.0;
+    let room = area.width() - SIGN - 7.0;
+    let laid = |lines: usize| -> Vec<Vec<String>> {
+        entries.iter().map(|(_, text)| theme::wrap(text, &ENTRY, room, lines)).collect()
+    };
+    let height = |entry: &Vec<String>| entry.len().max(1) as f64 * LINE + GAP;
+    let mut texts = laid(2);
+    if texts.iter().map(height).sum::<f64>() > area.height() {
+        texts = laid(1);
+    }
+    let fit = (area.height() / (LINE + GAP)).floor().max(1.0) as usize;
+    let all = texts.iter().map(height).sum::<f64>() <= area.height();
+    let shown = if all { texts.len() } else { fit - 1 };
+    let mut y = area.top + LINE / 2.0;
+    for ((mark, _), lines) in entries.iter().zip(&texts).take(shown) {
+        sign(canvas, (area.left, y), mark);
+        for (i, line) in lines.iter().enumerate() {
+            canvas.text(line, (area.left + SIGN + 7.0, y + i as f64 * LINE), &ENTRY);
+        }
+        y += height(lines);
+    }
+    if shown < entries.len() {
+        let style = Type::new(size::NOTE).color(GREY);
+        canvas.text(&format!("… and {} more", entries.len() - shown), (area.left, y), &style);
+    }
 }
 
 /// One axis: its title, its scale, and its ticks with labels (`None`: a grid line without one).
@@ -129,14 +175,21 @@ pub(super) fn room_below(x: &Axis) -> f64 {
     labels + if x.title.is_empty() { 0.0 } else { 24.0 }
 }
 
+/// How far the last label of a horizontal axis reaches over the axis' end, beyond the room at the page's edge.
+pub(super) fn overhang(x: &Axis) -> f64 {
+    let half = x.ticks.iter().map(|(_, label)| TICK.width(label) / 2.0).fold(0.0, f64::max);
+    (half - EDGE / 2.0).max(0.0)
+}
+
+/// Where [`frame`] puts the data within `outer`.
+pub(super) fn inner(outer: Area, left: f64, x: &Axis) -> Area {
+    Area::new(outer.left + left, outer.top + 6.0, outer.right - overhang(x), outer.bottom - room_below(x))
+}
+
 /// Draws axes and grid within `outer`, which holds the labels too; `left` is the room kept for the vertical axis (at
 /// least [`room_left`], equal for panels above each other).
 pub(super) fn frame(canvas: &mut Canvas<'_>, outer: Area, left: f64, x: &Axis, y: &Axis) -> Frame {
-    // The last label of the horizontal axis reaches over the end of the axis by half its width.
-    let overhang = x.ticks.iter().map(|(_, label)| TICK.width(label) / 2.0).fold(0.0, f64::max);
-    let overhang = (overhang - EDGE / 2.0).max(0.0);
-    let area =
-        Area::new(outer.left + left, outer.top + 6.0, outer.right - overhang, outer.bottom - room_below(x));
+    let area = inner(outer, left, x);
     let frame = Frame { area, x: x.scale, y: y.scale };
     let grid = Pen::new(GRID, 1.0);
     for (tick, _) in &x.ticks {

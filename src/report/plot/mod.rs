@@ -5,6 +5,8 @@
 
 mod canvas;
 mod causes;
+mod cloud;
+mod errors;
 mod frame;
 mod heat;
 mod labels;
@@ -14,14 +16,17 @@ mod replay;
 mod results;
 mod roofline;
 mod scale;
+mod scatter;
 mod speedup;
 mod theme;
 
 pub use causes::{CauseBar, CauseChart, CauseUnit, causes};
+pub use errors::{ErrorChart, ErrorGroup, errors};
 pub use heat::{HeatMap, heat_map};
 pub use lines::{LineChart, lines};
 pub use replay::{ReplayChart, ReplayLine, ReplaySample, replay};
 pub use roofline::{OperatingPoint, RooflineChart, roofline};
+pub use scatter::{ScatterChart, ScatterGroup, scatter};
 pub use speedup::{SpeedupChart, SpeedupCurve, speedup};
 
 /// A finished plot.

@@ -3,7 +3,7 @@
 use super::canvas::{Area, At, Canvas, Marker, Pen, draw};
 use super::frame::{self, Axis, EDGE, Frame, Sign};
 use super::labels::{Placer, nearest};
-use super::scale::{Scale, range};
+use super::scale::{Scale, range, si_label};
 use super::theme::{self, GREY, INK, Type, size};
 use super::{Plot, PlotError};
 use crate::report::numbers::{context, si, significant};
@@ -94,9 +94,7 @@ fn axes(bandwidth: f64, peak: Option<f64>, points: &[&OperatingPoint]) -> (Axis,
     let roof = peak.unwrap_or(bandwidth * high);
     let (least, most) = range(points.iter().map(|p| p.flops_per_second).chain([roof])).unwrap_or((1.0, 1.0));
     let y = Axis::new("achieved (useful FLOP/s)", Scale::log10(least / 3.0, most * 2.0), |v| {
-        let text = si(v, "FLOP/s");
-        // 1.00 T and 500 G: ticks are round, figures after the point say nothing.
-        text.replace(".00", "").replace(".0 ", " ")
+        si_label(v, "FLOP/s")
     });
     (x, y)
 }

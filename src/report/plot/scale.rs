@@ -1,5 +1,7 @@
 //! Scales: from values to a fraction of an axis, with ticks at round values.
 
+use super::super::numbers::{grouped, si};
+
 /// A mapping of values to [0, 1]; values outside the range are held at its ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Scale {
@@ -53,6 +55,14 @@ impl Scale {
         (Self::Log { min, max }, ticks)
     }
 
+    /// [`Scale::log10`] for points from `low` to `high` (> 0): room on both sides for their markers, and at least a factor
+    /// of five, which holds two ticks.
+    pub(super) fn log10_around(low: f64, high: f64) -> (Self, Vec<f64>) {
+        let span = high.ln() - low.ln();
+        let margin = (span * 0.03).max((5f64.ln() - span) / 2.0).exp();
+        Self::log10((low / margin).max(f64::MIN_POSITIVE), (high * margin).min(f64::MAX))
+    }
+
     /// A scale by powers of ten over [min, max] (> 0), exactly these ends; ticks at powers of ten, and at 2 and 5 times
     /// these where the range is short.
     pub(super) fn log10(min: f64, max: f64) -> (Self, Vec<f64>) {
@@ -82,7 +92,12 @@ pub(super) fn linear_labels(ticks: &[f64]) -> Vec<String> {
     let step = if ticks.len() > 1 { ticks[1] - ticks[0] } else { 1.0 };
     let decimals =
         usize::try_from((-(step.abs().max(1e-12) * 1.000_001).log10().floor()) as i64).unwrap_or(0);
-    ticks.iter().map(|&tick| super::super::numbers::grouped(tick, decimals)).collect()
+    ticks.iter().map(|&tick| grouped(tick, decimals)).collect()
+}
+
+/// Label of a round value with its prefix: `500 µs`, `10 GB`. Figures after its point say nothing.
+pub(super) fn si_label(value: f64, unit: &str) -> String {
+    si(value, unit).replace(".00", "").replace(".0 ", " ")
 }
 
 /// The least and the greatest of finite values; `None` if there are none.
@@ -108,8 +123,16 @@ mod tests {
         assert_eq!(ticks, [1024.0, 2048.0, 4096.0, 8192.0, 16384.0, 32768.0, 65536.0, 131_072.0]);
         let (_, ticks) = Scale::log10(0.9, 30.0);
         assert_eq!(ticks, [1.0, 2.0, 5.0, 10.0, 20.0]);
+        for low in [1.0, 1.9, 2.1, 4.9, 5.1, 9.9] {
+            let (scale, ticks) = Scale::log10_around(low, low);
+            assert!(ticks.len() >= 2 && (scale.at(low) - 0.5).abs() < 1e-9, "{low}: {ticks:?}");
+        }
+        let ends = Scale::log10_around(1.0, 1e6).0.ends();
+        assert!((0.5..1.0).contains(&ends.0) && (1e6..2e6).contains(&ends.1), "{ends:?}");
         let (_, ticks) = Scale::from_zero(4.2e6, 5);
         assert_eq!(linear_labels(&ticks)[1], "1,000,000");
+        assert_eq!(si_label(2e13, "FLOP/s"), "20 TFLOP/s");
+        assert_eq!([1e-6, 5e-4, 100.0].map(|v| si_label(v, "s")), ["1 µs", "500 µs", "100 s"]);
     }
 
     #[test]

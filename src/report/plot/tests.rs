@@ -358,6 +358,165 @@ fn heat_map_at_extremes() {
     assert!(matches!(heat_map(&map), Err(PlotError::Empty(_))));
 }
 
+/// A seeded stream of standard normal values.
+fn normals(seed: u64) -> impl Iterator<Item = f64> {
+    use rand_pcg::rand_core::{Rng, SeedableRng};
+    let mut random = rand_pcg::Pcg64Mcg::seed_from_u64(seed);
+    // The sum of twelve uniform values has variance 1.
+    std::iter::repeat_with(move || {
+        (0..12).map(|_| f64::from(random.next_u32()) / f64::from(u32::MAX)).sum::<f64>() - 6.0
+    })
+}
+
+/// Bytes, measured and predicted seconds: a launch and a bandwidth each, with noise, and a bump at the size of an L2.
+fn measured(group: u32, count: usize) -> Vec<(f64, f64, f64)> {
+    let mut noise = normals(u64::from(group) + 1);
+    let launch = 8e-6 * f64::from(group + 1).sqrt();
+    let bandwidth = 1.5e12 * f64::from(group + 1);
+    (0..count)
+        .map(|i| {
+            let bytes = 65_536.0 * (i as f64 / count as f64 * 17.0).exp2();
+            let predicted = launch + bytes / bandwidth;
+            let bump = 0.25 * (-((bytes / 4e7).ln() / 0.6).powi(2)).exp();
+            let spread = if i % 40 == 0 { 0.4 } else { 0.06 + 0.01 * f64::from(group) };
+            (bytes, predicted * (noise.next().unwrap() * spread - bump).exp(), predicted)
+        })
+        .collect()
+}
+
+const NAMES: [&str; 4] =
+    ["h100 · sglang, 3.4 %", "h100 · tensorrt-llm, 6.1 %", "a100 · vllm, 5.0 %", "b200 · sglang, 4.2 %"];
+
+fn scatter_chart(groups: u32, count: usize) -> ScatterChart {
+    let group = |i: u32| ScatterGroup {
+        name: NAMES[i as usize % NAMES.len()].to_owned(),
+        points: measured(i, count).into_iter().map(|(_, m, p)| (m, p)).collect(),
+    };
+    ScatterChart {
+        title: "decode attention, MHA: predicted against measured".to_owned(),
+        note: "12,000 rows held out; bf16 and fp8 caches; each framework against its own profile".to_owned(),
+        x_title: "measured latency".to_owned(),
+        y_title: "predicted latency".to_owned(),
+        unit: "s".to_owned(),
+        groups: (0..groups).map(group).collect(),
+        band: Some(0.1),
+    }
+}
+
+#[test]
+fn scatter_of_thousands() {
+    let chart = scatter_chart(4, 3_000);
+    let texts = check("scatter", || scatter(&chart));
+    for part in
+        ["within ±10 %", "predicted = measured", "10 µs", "1 ms", "a100 · vllm, 5.0 %", "measured latency"]
+    {
+        assert!(has(&texts, part), "{part} is missing: {texts:?}");
+    }
+    let svg = scatter(&scatter_chart(4, 40_000)).unwrap().svg;
+    assert!(svg.len() < 900_000, "{} bytes: points of one pixel are drawn once", svg.len());
+}
+
+#[test]
+fn scatter_has_the_same_decades_on_both_axes() {
+    let at = |texts: &[Laid], label: &str| -> Vec<(f32, f32)> {
+        let of = texts.iter().filter(|(t, ..)| t == label);
+        of.map(|(_, r, _)| (f32::midpoint(r.left(), r.right()), f32::midpoint(r.top(), r.bottom()))).collect()
+    };
+    for (points, labels) in [(vec![(1e-5, 1e-3)], ["20 µs", "500 µs"]), (vec![(1e-9, 2.0)], ["10 ns", "1 s"])]
+    {
+        let mut chart = scatter_chart(1, 1);
+        chart.groups[0].points = points;
+        let texts = texts(&scatter(&chart).unwrap());
+        let [low, high] = labels.map(|l| at(&texts, l));
+        assert_eq!((low.len(), high.len()), (2, 2), "both axes have the label: {texts:?}");
+        // The vertical axis is drawn second.
+        let (along, up) = (high[0].0 - low[0].0, low[1].1 - high[1].1);
+        assert!((along - up).abs() < 1.0 && along > 300.0, "{along} is not {up}");
+    }
+}
+
+#[test]
+fn scatter_at_extremes() {
+    let mut chart = scatter_chart(1, 1);
+    check("scatter-one", || scatter(&chart));
+    (chart.unit, chart.band) = (String::new(), Some(3.0));
+    chart.groups[0].points = vec![(1e-8, 1e6), (2.0, 3.0)];
+    check("scatter-wide", || scatter(&chart));
+    let mut chart = scatter_chart(60, 20);
+    chart.groups.iter_mut().step_by(2).for_each(|g| g.name = LONG.to_owned());
+    (chart.title, chart.x_title, chart.y_title) = (LONG.repeat(3), LONG.repeat(2), LONG.repeat(2));
+    let texts = check("scatter-crowd", || scatter(&chart));
+    assert!(has(&texts, "more"), "what is not shown is counted: {texts:?}");
+    let with = |points: &[(f64, f64)]| {
+        let mut chart = scatter_chart(1, 1);
+        chart.groups[0].points = points.to_vec();
+        scatter(&chart)
+    };
+    let bad = [(f64::NAN, 1.0), (1.0, f64::INFINITY), (0.0, 1.0), (1.0, -1.0)];
+    let good = [(1e-3, 2e-3), (3e-3, 2e-3)];
+    assert_eq!(with(&[&bad[..], &good].concat()).unwrap(), with(&good).unwrap());
+    assert!(matches!(with(&bad), Err(PlotError::Empty(_))));
+    chart.groups.clear();
+    assert!(matches!(scatter(&chart), Err(PlotError::Empty(_))));
+}
+
+fn error_chart(groups: u32, count: usize) -> ErrorChart {
+    let group = |i: u32| ErrorGroup {
+        name: NAMES[i as usize % NAMES.len()].to_owned(),
+        points: measured(i, count).into_iter().map(|(b, m, p)| (b, p / m - 1.0)).collect(),
+    };
+    ErrorChart {
+        title: "decode attention, MHA: error against cache bytes".to_owned(),
+        note: "12,000 rows held out; bf16 and fp8 caches; each framework against its own profile".to_owned(),
+        x_title: "cache read".to_owned(),
+        y_title: "error of the prediction".to_owned(),
+        groups: (0..groups).map(group).collect(),
+        marks: [(40e6, "A100 L2"), (50e6, "H100 L2"), (126e6, "B200 L2")]
+            .map(|(b, n)| (b, n.to_owned()))
+            .to_vec(),
+    }
+}
+
+#[test]
+fn errors_of_thousands() {
+    let chart = error_chart(4, 3_000);
+    let texts = check("errors", || errors(&chart));
+    for part in ["+50 %", "−50 %", "0 %", "100 kB", "10 GB", "H100 L2", "median of all", "beyond ±50 %: "]
+    {
+        assert!(has(&texts, part), "{part} is missing: {texts:?}");
+    }
+    let svg = errors(&error_chart(4, 40_000)).unwrap().svg;
+    assert!(svg.len() < 900_000, "{} bytes: points of one pixel are drawn once", svg.len());
+}
+
+#[test]
+fn errors_at_extremes() {
+    let texts = check("errors-one", || errors(&error_chart(1, 1)));
+    assert!(!has(&texts, "median") && !has(&texts, "L2"), "no line for one point: {texts:?}");
+    let mut chart = error_chart(60, 20);
+    chart.groups.iter_mut().step_by(2).for_each(|g| g.name = LONG.to_owned());
+    (chart.title, chart.x_title, chart.y_title) = (LONG.repeat(3), LONG.repeat(2), LONG.repeat(2));
+    chart.marks = (0..12).map(|i| (4e7 * 1.3f64.powi(i), format!("a GPU's L2 {i}"))).collect();
+    chart.marks.push((7e9, LONG.to_owned()));
+    let texts = check("errors-crowd", || errors(&chart));
+    assert!(has(&texts, "more") && has(&texts, "without room for a name"), "{texts:?}");
+    let with = |points: &[(f64, f64)]| {
+        let mut chart = error_chart(1, 1);
+        chart.groups[0].points = points.to_vec();
+        errors(&chart)
+    };
+    let bad = [(f64::NAN, 0.1), (1.0, f64::INFINITY), (0.0, 0.1), (-5.0, 0.1)];
+    let good = [(1e6, 0.01), (1e7, -0.9), (1e8, 40.0)];
+    assert_eq!(with(&[&bad[..], &good].concat()).unwrap(), with(&good).unwrap());
+    let texts: Vec<String> = texts_of(&with(&good).unwrap());
+    assert!(has(&texts, "beyond ±50 %: 2"), "{texts:?}");
+    assert!(matches!(with(&bad), Err(PlotError::Empty(_))));
+}
+
+fn texts_of(plot: &Plot) -> Vec<String> {
+    texts(plot).into_iter().map(|(text, ..)| text).collect()
+}
+
 #[test]
 fn svg_is_well_formed_whatever_the_names() {
     let mut chart = speedup_chart(vec![curve(1, 0.9, 1.7, 60_000.0)]);

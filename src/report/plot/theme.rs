@@ -62,6 +62,23 @@ pub(super) fn line_color(index: usize, count: usize) -> RGBColor {
     ramp(&RAMP, index as f64 / (count - 1) as f64)
 }
 
+/// Hues for groups without an order; those that resemble each other get different markers.
+const GROUPS: [RGBColor; 8] = [
+    LINES[0],
+    LINES[1],
+    LINES[2],
+    LINES[3],
+    LINES[4],
+    LINES[6],
+    RGBColor(0x88, 0x22, 0x55), // wine
+    RGBColor(0x56, 0xb4, 0xe9), // light sky
+];
+
+/// Colour of group `index` of any number: hues repeat, with other markers until all pairs are used up.
+pub(super) fn group_color(index: usize) -> RGBColor {
+    GROUPS[index % GROUPS.len()]
+}
+
 /// Colour of scheme `index`; the first, the baseline, is neutral.
 pub(super) fn scheme_color(index: usize) -> RGBColor {
     match index {
