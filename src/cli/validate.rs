@@ -5,7 +5,7 @@ use super::output::{self, print};
 use crate::analysis::validation::{Judge, Validation};
 use crate::config::{self, Overrides, load_accelerator, load_kernels};
 use crate::hardware::kernel::{KernelProfile, Residency};
-use crate::report::{Format, ValidationDocument, write_atomically, write_json};
+use crate::report::{Format, ValidationDocument, validation_plots, write_atomically, write_json};
 use crate::trace::measured::{self, MeasuredTable};
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -77,6 +77,11 @@ impl Args {
         match self.format {
             Format::Json => print(|out| write_json(&document, out))?,
             Format::Table | Format::Csv => print(|out| document.write_table(output::width(), out))?,
+        }
+        if let Some(folder) = &self.plot {
+            for (name, plot) in validation_plots(&validation)? {
+                output::save_plot(folder, name, &plot)?;
+            }
         }
         Ok(())
     }

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::numbers::{significant, thousands};
+use super::plot::{ErrorChart, ErrorGroup, Plot, PlotError, ScatterChart, ScatterGroup, errors, scatter};
 use super::table::TableWriter;
 use crate::analysis::validation::{Errors, GroupOf, Spread, Validation, Verdict};
-use crate::hardware::kernel::Kernel;
+use crate::hardware::kernel::{Kernel, Kind};
 use crate::trace::measured::{MeasuredTable, Regime};
 
 /// Predictions held against a table of measured kernels. Errors are fractions, not percent.
@@ -241,4 +242,69 @@ impl KernelFits<'_> {
         }
         table.write(out)
     }
+}
+
+/// Prediction band that the scatter plot shows.
+const BAND: f64 = 0.1;
+
+/// Measured against predicted time, and error against bytes, with the names of their files.
+///
+/// # Errors
+/// Where there is nothing to draw.
+pub fn validation_plots(validation: &Validation) -> Result<[(&'static str, Plot); 2], PlotError> {
+    let mut series: IndexMap<String, (Errors, Vec<&Verdict>)> = IndexMap::new();
+    for v in &validation.verdicts {
+        let g = &validation.groups[v.group];
+        let (errors, rows) = series.entry(format!("{} · {} {}", g.gpu, g.framework, g.dtype)).or_default();
+        errors.add(v.predicted, v.measured);
+        rows.push(v);
+    }
+    let name = |name: &str, errors: &Errors| format!("{name}, {} %", significant(100.0 * errors.spread().mape, 2));
+    let kinds: Vec<&str> = Kind::ALL
+        .into_iter()
+        .filter(|k| validation.groups.iter().any(|g| g.kind == *k))
+        .map(Kind::name)
+        .collect();
+    let note = format!(
+        "{}, {} rows; behind each name its mean error without sign",
+        kinds.join(", "),
+        thousands(validation.verdicts.len() as u64)
+    );
+    let scatter = scatter(&ScatterChart {
+        title: "Predicted against measured time of decode kernels".to_owned(),
+        note: note.clone(),
+        x_title: "measured".to_owned(),
+        y_title: "predicted".to_owned(),
+        unit: "s".to_owned(),
+        groups: series
+            .iter()
+            .map(|(of, (e, rows))| ScatterGroup {
+                name: name(of, e),
+                points: rows.iter().map(|v| (v.measured, v.predicted)).collect(),
+            })
+            .collect(),
+        band: Some(BAND),
+    })?;
+    let mut marks: Vec<(f64, String)> = Vec::new();
+    for g in validation.groups.iter().filter(|g| g.shared.0 > 0) {
+        let mark = (g.shared.as_f64(), format!("L2 of {}", g.gpu));
+        if !marks.contains(&mark) {
+            marks.push(mark);
+        }
+    }
+    let errors = errors(&ErrorChart {
+        title: "Error of the prediction by bytes of cache or weights".to_owned(),
+        note,
+        x_title: "bytes".to_owned(),
+        y_title: "predicted over measured time".to_owned(),
+        groups: series
+            .iter()
+            .map(|(of, (e, rows))| ErrorGroup {
+                name: name(of, e),
+                points: rows.iter().map(|v| (v.bytes.as_f64(), v.predicted / v.measured - 1.0)).collect(),
+            })
+            .collect(),
+        marks,
+    })?;
+    Ok([("measured-predicted", scatter), ("error-bytes", errors)])
 }
