@@ -151,6 +151,9 @@ pub struct Question<'a> {
     pub batches: &'a [u64],
     /// Longest context to try.
     pub max_context: u64,
+    /// How many times as fast as the baseline a scheme must be for it to count as a win: 1, or more (or less) to allow for the error of
+    /// predictions.
+    pub lead: f64,
 }
 
 impl Question<'_> {
@@ -315,19 +318,22 @@ impl Search<'_> {
         let last = self.pair(end);
         answer.limited_by = best.as_ref().and_then(|(_, own)| Some(own.mapping.as_ref()?.limited_by.clone()));
         answer.reason = words(&answer, self.question.model.heads, best.as_ref(), last.as_ref());
+        if self.question.lead.to_bits() != 1.0f64.to_bits() {
+            let _ = write!(answer.reason, "; to win is to be more than {} times as fast", self.question.lead);
+        }
         answer
     }
 
     fn search(&mut self, answer: &mut Answer, end: u64) {
         let unit = self.unit();
-        let (along, low) = (self.along, self.low());
+        let (along, low, lead) = (self.along, self.low(), self.question.lead);
         let evaluate = |at: u64| {
             let (base, own) = self.pair(at)?;
             let bound = base.bounds_seconds.zip(own.bounds_seconds).and_then(|(b, o)| {
                 (o.bandwidth.0.0 > 0).then(|| b.bandwidth.0.as_f64() / o.bandwidth.0.as_f64())
             });
             let (base, own) = (base.seconds?.0.as_f64(), own.seconds?.0.as_f64());
-            Some(Sample { speedup: base / own, bound })
+            Some(Sample { speedup: base / own / lead, bound })
         };
         let mut sampler = Sampler::new(low, end, evaluate);
         for of in [Of::Speedup, Of::Bound] {
@@ -354,7 +360,7 @@ impl Search<'_> {
         }
         answer.first_win = first.map(|n| n * unit).filter(|&n| Some(n) != answer.wins_from);
         if let Some((at, speedup)) = sampler.best() {
-            (answer.best_at, answer.best_speedup) = (Some(at * unit), Some(speedup));
+            (answer.best_at, answer.best_speedup) = (Some(at * unit), Some(speedup * lead));
         }
     }
 

@@ -83,14 +83,21 @@ impl Args {
         let fits = KernelFits(&profile.kernels);
         print(|out| {
             fits.write_table(output::width(), out)?;
-            writeln!(out, "{}: {} of {}", self.out.display(), plural(fits.0.len() as u64, "kernel"), self.framework)
+            writeln!(
+                out,
+                "{}: {} of {}",
+                self.out.display(),
+                plural(fits.0.len() as u64, "kernel"),
+                self.framework
+            )
         })
     }
 
     /// Rows of the accelerator's GPU and of the framework, by kernel and type. Products go together whatever their kernels are called:
     /// libraries choose among many.
     fn groups(&self, tables: &[MeasuredTable], accelerator: &str) -> Vec<Group> {
-        let mut groups: BTreeMap<(Kind, crate::units::Dtype, Option<String>), Vec<Observation>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Kind, crate::units::Dtype, Option<String>), Vec<Observation>> =
+            BTreeMap::new();
         for table in tables {
             for (_, row) in table.measured() {
                 let names = &table.names;
@@ -115,7 +122,8 @@ impl Args {
     /// The error where no row is the accelerator's and the framework's.
     fn no_rows(&self, tables: &[MeasuredTable], accelerator: &str) -> CliError {
         let all = |names: fn(&measured::Names) -> &[String]| -> Vec<&str> {
-            let mut all: Vec<&str> = tables.iter().flat_map(|t| names(&t.names)).map(String::as_str).collect();
+            let mut all: Vec<&str> =
+                tables.iter().flat_map(|t| names(&t.names)).map(String::as_str).collect();
             all.sort_unstable();
             all.dedup();
             all
@@ -130,7 +138,9 @@ impl Args {
             error = error.with_help(format!("did you mean '{near}'?"));
         }
         if self.gpu.is_none() && !preset_names(PresetKind::Accelerator).any(|p| p == accelerator) {
-            error = error.with_help("an accelerator that is no preset needs --gpu: what the tables call it".to_owned());
+            error = error.with_help(
+                "an accelerator that is no preset needs --gpu: what the tables call it".to_owned(),
+            );
         }
         error
             .with_help(format!("GPUs of the tables: {}", gpus.join(", ")))
@@ -139,7 +149,8 @@ impl Args {
 
     fn profile(&self, accelerator: &str, kernels: Vec<Kernel>, tables: &[MeasuredTable]) -> KernelProfile {
         let stem = self.out.file_stem().map(|s| s.to_string_lossy().into_owned());
-        let file = |path: &Path| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let file =
+            |path: &Path| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let names: Vec<String> = tables.iter().map(|t| file(&t.path)).collect();
         KernelProfile {
             name: stem.unwrap_or_else(|| format!("{accelerator}-{}", self.framework)),

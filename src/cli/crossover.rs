@@ -29,6 +29,10 @@ pub(super) struct Args {
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
     along: Vec<What>,
 
+    /// How many times as fast as the KV-cache counts as a win: 1.2 where a prediction may be a fifth too good
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = lead)]
+    lead: f64,
+
     /// Only the answers, of all machines and models in one table: no words
     #[arg(long, conflicts_with = "format")]
     brief: bool,
@@ -108,10 +112,19 @@ impl Args {
                 context_batches: &only(What::Context, study.batches.clone()),
                 batches: &study.batches,
                 max_context,
+                lead: self.lead,
             };
             Ok(CrossoverDocument { conditions: study.non_default(model), ..question.answer() })
         };
         study.combinations().map(one).collect()
+    }
+}
+
+/// Reads the value of `--lead`.
+fn lead(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(lead) if (0.1..=10.0).contains(&lead) => Ok(lead),
+        _ => Err("expected a factor from 0.1 to 10, such as 1.2".to_owned()),
     }
 }
 

@@ -159,6 +159,7 @@ fn exact(
             context_batches: &[curve.batch],
             batches: &[],
             max_context: last,
+            lead: 1.0,
         };
         let found = question.answer().answers.first().and_then(|a| a.wins_from);
         curve.crossover = found.filter(|n| (first..=last).contains(n)).or(curve.crossover);

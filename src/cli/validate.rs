@@ -121,7 +121,11 @@ fn nothing_judged(table: &MeasuredTable) -> CliError {
 fn with_predictions(table: &MeasuredTable, validation: &Validation) -> Vec<u8> {
     let extrapolated = validation.groups.iter().any(|g| g.extrapolated_from.is_some());
     let mut text = table.header.clone().into_bytes();
-    text.extend_from_slice(if extrapolated { b",predicted_us,extrapolated_from\n" } else { b",predicted_us\n" });
+    text.extend_from_slice(if extrapolated {
+        b",predicted_us,extrapolated_from\n"
+    } else {
+        b",predicted_us\n"
+    });
     let mut verdicts = validation.verdicts.iter().peekable();
     for row in 0..table.outcomes.len() {
         text.extend_from_slice(table.line(row));

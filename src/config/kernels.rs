@@ -133,8 +133,20 @@ impl RawKernel {
             } else {
                 let expected = "expected with attention only";
                 out_of_place("kernel.policy.padded_rows", policy.padded_rows.at(), kind, expected, reader);
-                out_of_place("kernel.policy.quick_unsplit", policy.quick_unsplit.at(), kind, expected, reader);
-                out_of_place("kernel.policy.serial_combine", policy.serial_combine.at(), kind, expected, reader);
+                out_of_place(
+                    "kernel.policy.quick_unsplit",
+                    policy.quick_unsplit.at(),
+                    kind,
+                    expected,
+                    reader,
+                );
+                out_of_place(
+                    "kernel.policy.serial_combine",
+                    policy.serial_combine.at(),
+                    kind,
+                    expected,
+                    reader,
+                );
                 out_of_place("kernel.policy.pipelined", policy.pipelined.at(), kind, expected, reader);
                 policy.whole_tiling(reader);
             }

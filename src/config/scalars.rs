@@ -488,7 +488,10 @@ mod tests {
         check::<Dataflow>();
         check::<Kind>();
         check::<SplitRule>();
-        assert_eq!(SplitRule::ALL.map(SplitRule::name).to_vec(), SplitRule::NAMES.iter().map(|n| n.0).collect::<Vec<_>>());
+        assert_eq!(
+            SplitRule::ALL.map(SplitRule::name).to_vec(),
+            SplitRule::NAMES.iter().map(|n| n.0).collect::<Vec<_>>()
+        );
         assert_eq!(Kind::ALL.map(Kind::name).to_vec(), Kind::NAMES.iter().map(|n| n.0).collect::<Vec<_>>());
         assert_eq!(DTYPE_KEYS.to_vec(), Dtype::ALL.map(Dtype::name).to_vec());
     }

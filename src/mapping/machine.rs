@@ -277,7 +277,11 @@ impl Machine {
     pub fn stage(&self, work: &ArrayWork, preload_waits: bool) -> ArrayStage {
         let time = |cycles: Cycles| if cycles.0 == 0 { Femtos::ZERO } else { self.spec.clock.time(cycles) };
         let achieved = |time: Femtos| {
-            if self.mac_fraction >= 1.0 { time } else { Femtos((time.0 as f64 / self.mac_fraction).ceil() as u64) }
+            if self.mac_fraction >= 1.0 {
+                time
+            } else {
+                Femtos((time.0 as f64 / self.mac_fraction).ceil() as u64)
+            }
         };
         ArrayStage {
             stream: achieved(time(work.stream)),

@@ -30,8 +30,8 @@ pub use progress::Progress;
 pub use replay::ReplayDocument;
 pub use rows::RowLayout;
 pub use sweep::{Drawing, Observer, Piece, Recorder};
-pub use validation::{KernelFits, ValidationDocument, validation_plots};
 pub use table::{TableExporter, TableWriter, wrapped, write_conditions};
+pub use validation::{KernelFits, ValidationDocument, validation_plots};
 
 use crate::analysis::{CrossoverDocument, NonDefault, Order};
 use crate::step::Point;

@@ -100,14 +100,13 @@ impl ValidationDocument {
         let all = || validation.verdicts.iter();
         let groups = &validation.groups;
         let Spread { rows, mape, median, p90, bias } = spread(all(), predicted);
-        let regimes = Regime::ALL.into_iter().map(|regime| {
-            (regime.name(), spread(all().filter(|v| v.regime == regime), predicted))
-        });
+        let regimes = Regime::ALL
+            .into_iter()
+            .map(|regime| (regime.name(), spread(all().filter(|v| v.regime == regime), predicted)));
         let mut frameworks: Vec<&str> = groups.iter().map(|g| g.framework.as_str()).collect();
         frameworks.sort_unstable();
         frameworks.dedup();
-        let of_framework =
-            |f: &str| spread(all().filter(|v| groups[v.group].framework == f), predicted);
+        let of_framework = |f: &str| spread(all().filter(|v| groups[v.group].framework == f), predicted);
         Self {
             rows,
             skipped: table.skipped.by_reason().collect(),
@@ -129,7 +128,19 @@ impl ValidationDocument {
     /// The writer's own.
     pub fn write_table(&self, width: Option<u16>, out: &mut dyn io::Write) -> io::Result<()> {
         let skipped: u64 = self.skipped.values().sum();
-        let heads = ["GPU", "framework", "kernel", "rows", "mean", "median", "P90", "bias", "HBM", "roofline", "launch+bytes"];
+        let heads = [
+            "GPU",
+            "framework",
+            "kernel",
+            "rows",
+            "mean",
+            "median",
+            "P90",
+            "bias",
+            "HBM",
+            "roofline",
+            "launch+bytes",
+        ];
         let mut table = TableWriter::new(&heads, 3, width);
         let percent = |share: f64| format!("{} %", significant(100.0 * share, 2));
         let signed = |share: f64| format!("{}{}", if share > 0.0 { "+" } else { "" }, percent(share));
@@ -150,13 +161,17 @@ impl ValidationDocument {
             let first = [format!("{}{mark}", g.gpu), g.framework.clone(), format!("{} {}", g.kind, g.dtype)];
             table.row(first.into_iter().chain(cells(&g.all, &g.baselines, g.hbm.as_ref())));
         }
-        let all = Spread { rows: self.rows, mape: self.mape, median: self.median, p90: self.p90, bias: self.bias };
+        let all =
+            Spread { rows: self.rows, mape: self.mape, median: self.median, p90: self.p90, bias: self.bias };
         let hbm = self.by_regime.get(Regime::Hbm.name());
         let first = ["all".to_owned(), String::new(), String::new()];
         table.row(first.into_iter().chain(cells(&all, &self.baselines, hbm)));
         table.write(out)?;
         writeln!(out)?;
-        let regimes = self.by_regime.iter().map(|(name, s)| format!("{name} {} ({})", percent(s.mape), thousands(s.rows as u64)));
+        let regimes = self
+            .by_regime
+            .iter()
+            .map(|(name, s)| format!("{name} {} ({})", percent(s.mape), thousands(s.rows as u64)));
         writeln!(out, "by regime: {}", regimes.collect::<Vec<_>>().join(", "))?;
         let frameworks = self.by_framework.iter().map(|(name, s)| format!("{name} {}", percent(s.mape)));
         writeln!(out, "by framework: {}", frameworks.collect::<Vec<_>>().join(", "))?;
@@ -259,7 +274,8 @@ pub fn validation_plots(validation: &Validation) -> Result<[(&'static str, Plot)
         errors.add(v.predicted, v.measured);
         rows.push(v);
     }
-    let name = |name: &str, errors: &Errors| format!("{name}, {} %", significant(100.0 * errors.spread().mape, 2));
+    let name =
+        |name: &str, errors: &Errors| format!("{name}, {} %", significant(100.0 * errors.spread().mape, 2));
     let kinds: Vec<&str> = Kind::ALL
         .into_iter()
         .filter(|k| validation.groups.iter().any(|g| g.kind == *k))

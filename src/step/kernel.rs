@@ -3,8 +3,8 @@
 use crate::engine::{self, Timeline};
 use crate::hardware::Accelerator;
 use crate::hardware::kernel::{Constants, Kind, Policy, Residency, Tiling};
-use crate::mapping::attention::Shape as AttentionShape;
 use crate::mapping::Cause;
+use crate::mapping::attention::Shape as AttentionShape;
 use crate::mapping::kernel::{self, Layout, ProductLayout, found_on_chip};
 use crate::mapping::machine::Machine;
 use crate::mapping::product::{self, Shape as ProductShape};

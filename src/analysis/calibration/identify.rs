@@ -78,7 +78,8 @@ fn without_others(gram: &[Vec<f64>], j: usize) -> f64 {
     let mut g: Vec<Vec<f64>> = gram.to_vec();
     let mut open: Vec<usize> = (0..n).filter(|&i| i != j).collect();
     // Eliminates the others, the largest response first; what is nothing by then explains nothing.
-    while let Some(at) = (0..open.len()).max_by(|&a, &b| g[open[a]][open[a]].total_cmp(&g[open[b]][open[b]])) {
+    while let Some(at) = (0..open.len()).max_by(|&a, &b| g[open[a]][open[a]].total_cmp(&g[open[b]][open[b]]))
+    {
         let p = open.swap_remove(at);
         let pivot = g[p][p];
         if pivot <= 1e-12 {

@@ -25,14 +25,28 @@ pub enum Task {
 impl Task {
     /// Decode attention of `batch` sequences that attend to `context` tokens each; `head_dim` elements a head.
     #[must_use]
-    pub fn of_heads(heads: u64, kv_heads: u64, head_dim: u64, dtype: Dtype, context: u64, batch: u64) -> Self {
+    pub fn of_heads(
+        heads: u64,
+        kv_heads: u64,
+        head_dim: u64,
+        dtype: Dtype,
+        context: u64,
+        batch: u64,
+    ) -> Self {
         let shape = AttentionShape::of_heads(heads, kv_heads, head_dim, dtype);
         Self::Attention { shape, batch: Batch::uniform(context, batch) }
     }
 
     /// Absorbed latent attention.
     #[must_use]
-    pub fn of_latent_rows(heads: u64, latent: u64, rope: u64, dtype: Dtype, context: u64, batch: u64) -> Self {
+    pub fn of_latent_rows(
+        heads: u64,
+        latent: u64,
+        rope: u64,
+        dtype: Dtype,
+        context: u64,
+        batch: u64,
+    ) -> Self {
         let shape = AttentionShape::of_latent_rows(heads, latent, rope, dtype);
         Self::Attention { shape, batch: Batch::uniform(context, batch) }
     }

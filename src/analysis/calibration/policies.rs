@@ -14,10 +14,26 @@ pub(super) fn of(kind: Kind) -> Vec<Policy> {
 fn attention() -> Vec<Policy> {
     let mut policies = Vec::new();
     let mut push = |split, block, unsplit, items_per_core| {
-        policies.push(Policy { split, block, unsplit, items_per_core, heads: 1, tiling: None, ..Policy::PLAIN });
+        policies.push(Policy {
+            split,
+            block,
+            unsplit,
+            items_per_core,
+            heads: 1,
+            tiling: None,
+            ..Policy::PLAIN
+        });
         if items_per_core == 1 {
             for pipelined in [false, true] {
-                policies.push(Policy { split, block, unsplit, items_per_core, padded_rows: Some(64), pipelined, ..Policy::PLAIN });
+                policies.push(Policy {
+                    split,
+                    block,
+                    unsplit,
+                    items_per_core,
+                    padded_rows: Some(64),
+                    pipelined,
+                    ..Policy::PLAIN
+                });
             }
         }
     };
@@ -75,7 +91,14 @@ fn product() -> Vec<Policy> {
         for block in [64, 128] {
             for items_per_core in [1, 2] {
                 for &tiling in &tilings {
-                    policies.push(Policy { split, block, unsplit: 0, items_per_core, tiling, ..Policy::PLAIN });
+                    policies.push(Policy {
+                        split,
+                        block,
+                        unsplit: 0,
+                        items_per_core,
+                        tiling,
+                        ..Policy::PLAIN
+                    });
                 }
             }
         }

@@ -33,6 +33,7 @@ impl Case {
             context_batches: batches,
             batches,
             max_context,
+            lead: 1.0,
         };
         question.answer().answers
     }

@@ -90,7 +90,12 @@ impl<'a> Chooser<'a> {
     pub(super) fn choose(&mut self, name: &ByName<'_>, kind: Kind, dtype: Dtype) -> Result<Choice, Refusal> {
         if let Some(only) = self.judge.framework.as_deref().filter(|f| *f != name.framework) {
             let message = format!("'{}' is another framework", name.framework);
-            return Err(refuse(Column::Framework, "another framework", message, format!("{only}, as asked for")));
+            return Err(refuse(
+                Column::Framework,
+                "another framework",
+                message,
+                format!("{only}, as asked for"),
+            ));
         }
         let accelerator = match &self.judge.accelerator {
             Some(accelerator) => accelerator.clone(),
@@ -134,7 +139,12 @@ impl<'a> Chooser<'a> {
         known.dedup();
         if !self.judge.any_framework && !known.contains(&name.framework) {
             let message = format!("no kernel profile of framework '{}'", name.framework);
-            return refuse(Column::Framework, "no kernel profile of this framework", message, known.join(", "));
+            return refuse(
+                Column::Framework,
+                "no kernel profile of this framework",
+                message,
+                known.join(", "),
+            );
         }
         let message = format!("no profile of '{}' has a {} kernel for {dtype}", name.framework, kind.name());
         let expected = "a kind and a type that a profile has (slimsim list kernels)".to_owned();

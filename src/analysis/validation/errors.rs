@@ -55,7 +55,10 @@ mod tests {
         let s = errors.spread();
         let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
         assert_eq!(s.rows, 4);
-        assert!(close(s.mape, 0.1) && close(s.median, 0.1) && close(s.p90, 0.2) && close(s.bias, 0.05), "{s:?}");
+        assert!(
+            close(s.mape, 0.1) && close(s.median, 0.1) && close(s.p90, 0.2) && close(s.bias, 0.05),
+            "{s:?}"
+        );
         assert_eq!(Errors::default().spread(), Spread::default());
     }
 }

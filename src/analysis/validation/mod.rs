@@ -134,8 +134,10 @@ impl Judge {
             let refusal = &refusals[refusal];
             table.skip(row, refusal.column, refusal.reason, || refusal.complaint.clone());
         }
-        let verdicts: Vec<Option<Verdict>> =
-            rows.par_iter().map(|(row, measured, group)| predictors[*group].verdict(*row, measured, *group)).collect();
+        let verdicts: Vec<Option<Verdict>> = rows
+            .par_iter()
+            .map(|(row, measured, group)| predictors[*group].verdict(*row, measured, *group))
+            .collect();
         let mut kept = Vec::with_capacity(verdicts.len());
         for (verdict, (row, ..)) in verdicts.into_iter().zip(&rows) {
             match verdict {

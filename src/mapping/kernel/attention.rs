@@ -4,10 +4,10 @@ use super::{beyond, rounds};
 use crate::attention::Contraction;
 use crate::hardware::kernel::Policy;
 use crate::hardware::mac_array::Stationary;
-use crate::mapping::{Cause, Causes};
 use crate::mapping::attention::{Candidate, Plan, Residence, Shape, Spent, TileCost, combine};
 use crate::mapping::machine::Machine;
 use crate::mapping::program::{MAX_SLOTS, Program, Tile, Wave};
+use crate::mapping::{Cause, Causes};
 use crate::units::{Bytes, Femtos};
 use crate::workload::Batch;
 
@@ -128,9 +128,12 @@ fn uniform(
         waves.push(Wave { runs, repeat, start });
     }
     let walked = u128::from(count) * u128::from(tokens) * u128::from(plan.streams(shape));
-    spent.shared = if machine.has_shared() { shape.row * u64::try_from(walked).unwrap_or(u64::MAX) } else { Bytes::ZERO };
-    let latency =
-        if shape.residence == Residence::Memory { machine.memory_latency() } else { Femtos::ZERO };
+    spent.shared = if machine.has_shared() {
+        shape.row * u64::try_from(walked).unwrap_or(u64::MAX)
+    } else {
+        Bytes::ZERO
+    };
+    let latency = if shape.residence == Residence::Memory { machine.memory_latency() } else { Femtos::ZERO };
     let lookahead = usize::from(policy.pipelined && plan.slots >= 3);
     let program = Program { latency, slots: plan.slots, lookahead, launch: machine.launch(), waves };
     (program, spent)
@@ -180,7 +183,8 @@ impl<'a> Item<'a> {
             Residence::OnChip => Bytes::ZERO,
         };
         let whole = |bytes: u128| Bytes(u64::try_from(bytes).unwrap_or(u64::MAX));
-        let at_memory = if self.beside_at_memory { at_memory + beyond(beside, self.found) } else { at_memory };
+        let at_memory =
+            if self.beside_at_memory { at_memory + beyond(beside, self.found) } else { at_memory };
         let at_shared = if machine.has_shared() { whole(rows + beside) } else { Bytes::ZERO };
         let one = Bytes(shape.row.0 * size + (self.beside * size).div_ceil(longest));
         let mut tile = block.tile;

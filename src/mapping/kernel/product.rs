@@ -66,7 +66,8 @@ pub fn product_bound(machine: &Machine, policy: &Policy, shape: &Shape, tiling: 
     let rounds = cut.items.div_ceil(cut.lanes);
     let piece = Product { repeats: 1, m: tiling.rows, k: cut.part, n: cut.columns };
     let work = machine.stage(&least(machine, piece, shape), false);
-    let full = (cut.items / cut.lanes) * policy.items_per_core + u64::from(!cut.items.is_multiple_of(cut.lanes));
+    let full =
+        (cut.items / cut.lanes) * policy.items_per_core + u64::from(!cut.items.is_multiple_of(cut.lanes));
     machine.launch() + machine.work_item() * rounds + work.stream.max(work.preload) * full
 }
 
