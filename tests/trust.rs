@@ -106,7 +106,10 @@ fn the_pictures_are_what_validate_draws() {
         }
         // Rendered alike on one kind of processor.
         if cfg!(target_arch = "x86_64") {
-            assert!(std::fs::read(&committed).unwrap() == made, "{name} is stale: UPDATE_DOCS=1 cargo test --test trust");
+            assert!(
+                std::fs::read(&committed).unwrap() == made,
+                "{name} is stale: UPDATE_DOCS=1 cargo test --test trust"
+            );
         }
     }
 }
@@ -136,7 +139,8 @@ fn latent_attention_by_heads() {
     for (group, by_heads) in &errors {
         write!(made, "| {group} |").unwrap();
         heads.iter().for_each(|h| write!(made, " {:.1} % |", mean(&by_heads[h])).unwrap());
-        let most: Vec<f64> = by_heads.iter().filter(|(h, _)| **h != 32).flat_map(|(_, e)| e.clone()).collect();
+        let most: Vec<f64> =
+            by_heads.iter().filter(|(h, _)| **h != 32).flat_map(|(_, e)| e.clone()).collect();
         writeln!(made, " {:.1} % |", mean(&most)).unwrap();
     }
     hold("mla by heads", &made);
@@ -149,8 +153,14 @@ fn frameworks_disagree() {
     let table = measured::read(&folder.join(FILES[0].1)).unwrap();
     let mut points: BTreeMap<(String, &str, [u64; 5]), Vec<(f64, Regime)>> = BTreeMap::new();
     for (_, row) in table.measured() {
-        let MeasuredWork::Attention { batch, heads, kv_heads, head_dim, context } = row.work else { continue };
-        let key = (table.names.gpu(row.gpu).to_owned(), row.dtype.name(), [batch, heads, kv_heads, head_dim, context]);
+        let MeasuredWork::Attention { batch, heads, kv_heads, head_dim, context } = row.work else {
+            continue;
+        };
+        let key = (
+            table.names.gpu(row.gpu).to_owned(),
+            row.dtype.name(),
+            [batch, heads, kv_heads, head_dim, context],
+        );
         points.entry(key).or_default().push((row.latency.seconds(), row.regime.unwrap()));
     }
     let mut spreads: BTreeMap<(String, &str, Regime), Vec<f64>> = BTreeMap::new();
@@ -159,12 +169,20 @@ fn frameworks_disagree() {
         let (least, most) = (times().fold(f64::INFINITY, f64::min), times().fold(0.0, f64::max));
         spreads.entry((gpu, dtype, all[0].1)).or_default().push(most / least - 1.0);
     }
-    let mut made = String::from("| GPU | cache | regime | points | median | 90th percentile |\n|---|---|---|---|---|---|\n");
+    let mut made = String::from(
+        "| GPU | cache | regime | points | median | 90th percentile |\n|---|---|---|---|---|---|\n",
+    );
     for ((gpu, dtype, regime), mut all) in spreads {
         all.sort_by(f64::total_cmp);
         let quantile = |p: f64| 100.0 * all[((all.len() - 1) as f64 * p).round() as usize];
         let (median, p90) = (quantile(0.5), quantile(0.9));
-        writeln!(made, "| {gpu} | {dtype} | {} | {} | {median:.0} % | {p90:.0} % |", regime.name(), all.len()).unwrap();
+        writeln!(
+            made,
+            "| {gpu} | {dtype} | {} | {} | {median:.0} % | {p90:.0} % |",
+            regime.name(),
+            all.len()
+        )
+        .unwrap();
     }
     hold("frameworks", &made);
 }

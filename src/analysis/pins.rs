@@ -3,17 +3,21 @@
 use crate::attention::{Conditions, Precision, Scheme};
 use crate::config::{
     AcceleratorFile, ConfigError, ModelFile, Overrides, PinnedNumbers, PinnedPoint, Pins, Tolerance,
+    load_kernels,
 };
 use crate::hardware::Accelerator;
+use crate::hardware::kernel::KernelProfile;
 use crate::model::Model;
 use crate::step::{Point, SetupError, Simulator};
 use serde::Serialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Simulates points in the order asked for, remembering the last machine, model and scheme.
 pub struct Predictor<'a> {
     conditions: Conditions,
     set: &'a Overrides,
+    kernels: Option<Arc<KernelProfile>>,
     machines: Vec<(String, Accelerator)>,
     models: Vec<(String, Model)>,
     simulators: Vec<([String; 2], &'static Scheme, Result<Simulator, SetupError>)>,
@@ -22,10 +26,11 @@ pub struct Predictor<'a> {
 impl<'a> Predictor<'a> {
     /// Nothing loaded yet.
     #[must_use]
-    pub fn new(conditions: &Conditions, set: &'a Overrides) -> Self {
+    pub fn new(conditions: &Conditions, set: &'a Overrides, kernels: Option<Arc<KernelProfile>>) -> Self {
         Self {
             conditions: conditions.clone(),
             set,
+            kernels,
             machines: Vec::new(),
             models: Vec::new(),
             simulators: Vec::new(),
@@ -37,6 +42,7 @@ impl<'a> Predictor<'a> {
             return Ok(known.clone());
         }
         let machine = AcceleratorFile::open(name)?.resolve(self.set)?;
+        let machine = Accelerator { kernels: self.kernels.clone(), ..machine };
         self.machines.push((name.to_owned(), machine.clone()));
         Ok(machine)
     }
@@ -152,7 +158,8 @@ pub fn compare(pins: &Pins) -> Result<PinsDocument, ConfigError> {
         query_tokens: pins.query_tokens,
         plan: pins.plan.clone(),
     };
-    let mut predictor = Predictor::new(&conditions, &pins.set);
+    let kernels = pins.kernels.as_deref().map(load_kernels).transpose()?.map(Arc::new);
+    let mut predictor = Predictor::new(&conditions, &pins.set, kernels);
     let mut moved = Vec::new();
     for pin in &pins.points {
         let now = predictor.predict(&pin.accelerator, &pin.model, pin.scheme, pin.context, pin.batch)?;

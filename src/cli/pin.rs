@@ -27,7 +27,8 @@ impl PinArgs {
         let experiment = load_experiment(&self.experiment)?;
         let study = Selectors::default().resolve(Some(&self.experiment))?;
         let contexts = study.require_contexts()?;
-        let mut predictor = Predictor::new(&study.conditions, &study.overrides);
+        let mut predictor =
+            Predictor::new(&study.conditions, &study.overrides, study.accelerators[0].kernels.clone());
         let mut points = Vec::new();
         let mut reason = None;
         for accelerator in &experiment.accelerators {
@@ -64,6 +65,7 @@ impl PinArgs {
             weight_dtype: study.conditions.precision.weights,
             cache_dtype: study.cache_types,
             query_tokens: study.conditions.query_tokens,
+            kernels: experiment.kernels.as_deref().map(|k| reference(&self.out, k)),
             plan: study.conditions.plan.clone(),
             set: study.overrides.clone(),
             tolerance: Tolerance::default(),

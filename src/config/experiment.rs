@@ -107,6 +107,7 @@ impl RawExperiment {
         let models = machines_or_models(&self.model, PresetKind::Model);
         let mut set = self.set.value().map_or(Overrides::default(), |table| overrides(table, source, reader));
         self.own_keys(source, &mut set);
+        let kernels = profile(&self.kernels, source, reader);
         let values = |many: &OneOrMany<String>| many.0.iter().map(|one| one.value.clone()).collect();
         Experiment {
             accelerators,
@@ -124,7 +125,7 @@ impl RawExperiment {
             cache_dtype: self.cache_dtype.get().unwrap_or(none.cache_dtype),
             query_tokens: self.query_tokens.get().map_or(none.query_tokens, |q| q.0),
             query_tokens_at: self.query_tokens.at().map(|at| (Arc::clone(source), at)),
-            kernels: self.kernels.value().cloned(),
+            kernels,
             plan: self.plan.value().cloned(),
             set,
         }
@@ -175,6 +176,12 @@ pub(crate) fn overrides(table: &PathTable, source: &Arc<Source>, reader: &mut Re
         inner.diagnostics.into_iter().for_each(|d| reader.push(d));
     }
     set
+}
+
+/// The kernel profile that a file names.
+pub(crate) fn profile(field: &Field<String>, source: &Source, reader: &mut Reader) -> Option<String> {
+    let Field::Read(written) = field else { return None };
+    Some(reference(written, PresetKind::Kernels, source, reader))
 }
 
 /// What a name or a path in a file means: a preset that exists, or a path from the file's folder.

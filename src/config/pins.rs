@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::conditions::CacheTypes;
 use super::diagnostic::{ConfigError, Diagnostic};
-use super::experiment::{overrides, reference, scheme};
+use super::experiment::{overrides, profile, reference, scheme};
 use super::load::{finish, read_file};
 use super::overrides::Overrides;
 use super::presets::PresetKind;
@@ -27,6 +27,8 @@ pub struct Pins {
     pub cache_dtype: CacheTypes,
     /// New tokens of each sequence in a step.
     pub query_tokens: u64,
+    /// Kernel profile; `None`: every scheme is mapped freely.
+    pub kernels: Option<String>,
     /// Mapping plan that is forced; its name is not checked here.
     pub plan: Option<String>,
     /// Overrides of machine, model and options of schemes.
@@ -110,6 +112,7 @@ impl RawPins {
             energy_joules: fraction(&t.energy_joules),
         });
         let set = self.set.value().map_or(Overrides::default(), |table| overrides(table, source, reader));
+        let kernels = profile(&self.kernels, source, reader);
         let written = self.point.value().map_or(&[][..], |tables| &tables.0);
         let points: Vec<PinnedPoint> = written.iter().filter_map(|p| p.resolve(source, reader)).collect();
         Some(Pins {
@@ -117,6 +120,7 @@ impl RawPins {
             weight_dtype: self.weight_dtype.get().unwrap_or(Dtype::Bf16),
             cache_dtype: self.cache_dtype.get().unwrap_or_default(),
             query_tokens: self.query_tokens.get().map_or(1, |q| q.0),
+            kernels,
             plan: self.plan.value().cloned(),
             set,
             tolerance,
@@ -190,6 +194,9 @@ impl Pins {
         line("cache_dtype", self.cache_dtype.to_toml());
         if self.query_tokens != 1 {
             line("query_tokens", self.query_tokens.to_string());
+        }
+        if let Some(kernels) = &self.kernels {
+            line("kernels", quote(kernels));
         }
         if let Some(plan) = &self.plan {
             line("plan", quote(plan));

@@ -6,12 +6,14 @@ use crate::config::{
     self, AcceleratorFile, Axis, AxisTarget, AxisValue, CacheTypes, ConfigError, ModelFile, Overrides, Sweep,
 };
 use crate::hardware::Accelerator;
+use crate::hardware::kernel::KernelProfile;
 use crate::model::Model;
 use crate::step::Comparison;
 use crate::step::search::PLAN_NAMES;
 use crate::units::Dtype;
 use rayon::prelude::*;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 /// Most combinations of a sweep: at the speed of one core, a day and a half.
 const MAX_COMBINATIONS: u64 = 1 << 31;
@@ -178,6 +180,7 @@ pub struct Plan {
     sweep: Sweep,
     dimensions: Vec<Dimension>,
     schemes: Vec<&'static Scheme>,
+    kernels: Option<Arc<KernelProfile>>,
     accelerators: Vec<AcceleratorFile>,
     models: Vec<ModelFile>,
     plan: Option<&'static str>,
@@ -194,11 +197,7 @@ impl Plan {
     pub fn new(file: &str, sweep: Sweep) -> Result<Self, SweepError> {
         let input = |text: String| SweepError::Input(format!("{file}: {text}"));
         let base = &sweep.base;
-        if base.kernels.is_some() {
-            return Err(input(
-                "'base.kernels' asks for a kernel profile, and this version has none: leave it out".into(),
-            ));
-        }
+        let kernels = base.kernels.as_deref().map(config::load_kernels).transpose()?.map(Arc::new);
         let schemes = schemes(base.schemes.as_deref()).map_err(&input)?;
         let plan = base.plan.as_deref().map(plan_name).transpose().map_err(&input)?;
         let dimensions = dimensions(&sweep).map_err(&input)?;
@@ -219,6 +218,7 @@ impl Plan {
         let models: Result<_, ConfigError> =
             values(AxisTarget::Model).iter().map(|name| ModelFile::open(name)).collect();
         let this = Self {
+            kernels,
             accelerators: accelerators?,
             models: models?,
             options: sweep.base.set.options(),
@@ -381,7 +381,8 @@ impl Plan {
     /// What is wrong with it; never after [`Plan::new`] has succeeded.
     pub fn machine(&self, number: u64) -> Result<Accelerator, ConfigError> {
         let (file, overrides) = self.overrides(number, AxisTarget::Accelerator, Dimension::of_machine);
-        self.accelerators[file].resolve(&overrides)
+        let machine = self.accelerators[file].resolve(&overrides)?;
+        Ok(Accelerator { kernels: self.kernels.clone(), ..machine })
     }
 
     /// Model `number`.

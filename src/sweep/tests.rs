@@ -225,7 +225,7 @@ fn senseless_sweeps_are_refused_with_words() {
     let forced = text(&format!("[base]\n{both}{sweep}plan = [\"split\", \"splt\"]\n"));
     assert!(forced.contains("unknown plan 'splt'"), "{forced}");
     let kernels = text(&format!("[base]\n{both}kernels = \"vllm\"\n{sweep}"));
-    assert!(kernels.contains("kernel profile"), "{kernels}");
+    assert!(kernels.contains("unknown kernel profile 'vllm'"), "{kernels}");
     let range = "{ from = 1, to = 1000000, steps = 100000 }";
     let huge = text(&format!("[base]\n{both}[sweep]\ncontext = {range}\nbatch = {range}\n"));
     assert!(huge.contains("too many combinations (100000 context × 100000 batch"), "{huge}");

@@ -24,6 +24,8 @@ table! {
         optional cache_dtype: CacheTypes,
         /// New tokens of each sequence in a step (default 1).
         optional query_tokens: Count<MAX_CONTEXT>,
+        /// Kernel profile: a preset's name or the path of a file (default: the free mapper).
+        optional kernels: String,
         /// Mapping plan that is forced (default: the fastest).
         optional plan: String,
         /// Overrides of keys of the accelerator, of the model after `model.` and of the cache after `cache.`, by dotted path.
