@@ -10,6 +10,9 @@ use std::num::NonZeroU64;
 /// Conditions other than the default ones. Fields that are absent are not written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct NonDefault {
+    /// Kernel profile that operators are laid out by, where one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernels: Option<&'static str>,
     /// New tokens of each sequence, where it is not 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_tokens: Option<u64>,
@@ -73,6 +76,7 @@ impl NonDefault {
         }
         let options = conditions.options;
         Self {
+            kernels: None,
             query_tokens: (conditions.query_tokens != 1).then_some(conditions.query_tokens),
             encoder_tokens: None,
             sparsity: other(options.sparsity).map(attention::Sparsity::fraction),
@@ -88,6 +92,7 @@ impl NonDefault {
     #[must_use]
     pub fn words(&self) -> String {
         let mut parts = Vec::new();
+        parts.extend(self.kernels.map(|name| format!("the kernels of {name}")));
         parts.extend(self.query_tokens.map(|q| format!("query tokens {q}")));
         parts.extend(self.encoder_tokens.map(|n| format!("encoder tokens {n}")));
         parts.extend(self.sparsity.map(|s| format!("sparsity {s}")));

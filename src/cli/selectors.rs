@@ -96,6 +96,8 @@ pub struct Selectors {
 pub struct Study {
     /// Machines, at least one.
     pub accelerators: Vec<Accelerator>,
+    /// Kernel profile, where one was asked for.
+    pub kernels: Option<&'static str>,
     /// Models, at least one.
     pub models: Vec<Model>,
     /// Schemes in the order asked for, at least one.
@@ -157,8 +159,11 @@ impl Selectors {
             models.iter().map(|m| config::load_model(m, &overrides)).collect::<Result<Vec<_>, _>>()?;
 
         let cache_types = self.cache_dtype.unwrap_or(base.cache_dtype);
+        // Told in every document of the process, which there is one of.
+        let kernels = kernels.map(|profile| &*profile.name.clone().leak());
         let study = Study {
             accelerators,
+            kernels,
             models,
             schemes,
             schemes_named,
@@ -242,6 +247,7 @@ impl Study {
         let flash = self.overrides.flash_norm() && model.norm == Norm::FlashRms;
         let tokens = model.encoder.map(|e| e.tokens).filter(|_| self.overrides.set_encoder_tokens());
         NonDefault {
+            kernels: self.kernels,
             encoder_tokens: tokens,
             norm: flash.then_some(NormForm::Flash),
             ..NonDefault::of(&self.conditions)
