@@ -70,6 +70,9 @@ const HELD_OUT: usize = 5;
 const LOOKS: [(usize, usize, u64, usize); 3] =
     [(usize::MAX, 64, 90, 0), (36, 150, 120, 1), (8, usize::MAX, 250, 6)];
 
+/// By how much a set of constants must be better that may carry less well to another machine.
+const EARNED: f64 = 1.05;
+
 /// A constant is worth having if predictions are worse without it by this part of their error.
 const WORSE: f64 = 0.005;
 
@@ -99,6 +102,13 @@ impl Candidate {
             error_of(spec, self.policy, &constants, rows) + outside
         };
         (self.point, self.error) = minimise(cost, &self.point, iterations, restarts);
+    }
+
+    /// Its error; a part of the MAC peak must earn its place where heads have rows of their own. It then stands for instructions of all kinds,
+    /// which a machine with fewer matrix units does not have fewer of.
+    fn standing(&self, kind: Kind) -> f64 {
+        let own_rows = matches!(kind, Kind::Mha | Kind::Gqa);
+        if own_rows && self.set.contains(&Constant::MacFraction) { self.error * EARNED } else { self.error }
     }
 
     /// The same without a constant, which the machine's own figure then stands for.
@@ -142,7 +152,7 @@ pub fn calibrate(
         let step = seen.len().div_ceil(of_rows).max(1);
         let some: Vec<&Observation> = seen.iter().step_by(step).copied().collect();
         candidates.par_iter_mut().for_each(|c| c.improve(spec, &some, iterations, restarts));
-        candidates.sort_by(|a, b| a.error.total_cmp(&b.error));
+        candidates.sort_by(|a, b| a.standing(group.kind).total_cmp(&b.standing(group.kind)));
         done();
     }
     let Some(mut best) = candidates.into_iter().next() else {

@@ -58,12 +58,13 @@ pub fn attention(
 fn plan(machine: &Machine, policy: &Policy, shape: &Shape) -> Option<Plan> {
     let head_groups = if shape.shared_row { shape.heads().div_ceil(policy.heads.max(1)) } else { 1 };
     let lanes = machine.cores() * policy.items_per_core;
+    let (tile, slots) = tile_and_slots(machine, policy, shape)?;
     let plan = Plan {
         name: "kernel",
         head_groups,
         lanes,
-        slots: slots(machine, policy, shape)?,
-        ..Plan::in_blocks(machine, policy.block, 1, Stationary::Right)
+        slots,
+        ..Plan::in_blocks(machine, tile, 1, Stationary::Right)
     };
     let mut plan = plan.oriented(machine, shape);
     if let Some(rows) = policy.padded_rows {
@@ -80,12 +81,25 @@ fn padded(shape: &Shape, rows: u64) -> Shape {
     Shape { scores: pad(shape.scores), values: pad(shape.values), ..*shape }
 }
 
-/// Blocks in flight; none where not one fits.
-fn slots(machine: &Machine, policy: &Policy, shape: &Shape) -> Option<usize> {
-    let Some(capacity) = machine.spec.cores.sram.capacity else { return Some(MAX_SLOTS) };
-    let block = (shape.row.0 * policy.block).max(1);
-    let fit = usize::try_from(capacity.0 / policy.items_per_core / block).unwrap_or(MAX_SLOTS);
-    (fit > 0).then(|| fit.clamp(2, MAX_SLOTS))
+/// Fewest tokens in a tile.
+const LEAST_TILE: u64 = 8;
+
+/// Tokens in a tile and tiles in flight: blocks where at least two fit a core, else halves of them, as kernels for smaller cores have them.
+/// `None` where not even two of the smallest fit.
+fn tile_and_slots(machine: &Machine, policy: &Policy, shape: &Shape) -> Option<(u64, usize)> {
+    let Some(capacity) = machine.spec.cores.sram.capacity else { return Some((policy.block, MAX_SLOTS)) };
+    let room = capacity.0 / policy.items_per_core;
+    let mut tile = policy.block;
+    loop {
+        let fit = usize::try_from(room / (shape.row.0 * tile).max(1)).unwrap_or(MAX_SLOTS);
+        if fit >= 2 {
+            return Some((tile, fit.min(MAX_SLOTS)));
+        }
+        if tile < 2 * LEAST_TILE {
+            return None;
+        }
+        tile /= 2;
+    }
 }
 
 /// Equal sequences: whole rounds, then what is left.

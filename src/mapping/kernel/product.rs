@@ -59,7 +59,7 @@ impl Cut {
     }
 }
 
-/// No layout with `tiling` takes less: the rounds' starts and the array's work in them.
+/// No layout with `tiling` takes less: the rounds' starts, or the array's work in them.
 #[must_use]
 pub fn product_bound(machine: &Machine, policy: &Policy, shape: &Shape, tiling: Tiling) -> Femtos {
     let cut = Cut::new(machine, policy, shape.product, tiling);
@@ -68,7 +68,9 @@ pub fn product_bound(machine: &Machine, policy: &Policy, shape: &Shape, tiling: 
     let work = machine.stage(&least(machine, piece, shape), false);
     let full =
         (cut.items / cut.lanes) * policy.items_per_core + u64::from(!cut.items.is_multiple_of(cut.lanes));
-    machine.launch() + machine.work_item() * rounds + work.stream.max(work.preload) * full
+    // Starts behind the first may hide behind the array's work.
+    let starts = machine.work_item() * (rounds - 1);
+    machine.launch() + machine.work_item() + starts.max(work.stream.max(work.preload) * full)
 }
 
 /// Lays a product out; of the weights, the part `found` comes from the shared SRAM. `None` where a tile does not fit.
@@ -92,17 +94,8 @@ pub fn product(
     let inputs = u128::from(shape.input.0) * u128::from(tiling.rows) * u128::from(a_part)
         / (u128::from(repeats) * u128::from(m) * u128::from(k)).max(1);
     let outputs = u128::from(tiling.rows) * u128::from(columns) * if split > 1 { 4 } else { 2 };
-    let tile_bytes = (weights + inputs) * u128::from(depth) / u128::from(a_part.max(1));
-    let slots = match machine.spec.cores.sram.capacity {
-        None => MAX_SLOTS,
-        Some(capacity) => {
-            let fit = u128::from(capacity.0 / policy.items_per_core) / tile_bytes.max(1);
-            if fit == 0 {
-                return None;
-            }
-            usize::try_from(fit).unwrap_or(MAX_SLOTS).clamp(2, MAX_SLOTS)
-        }
-    };
+    let (depth, slots) =
+        depth_and_slots(machine, policy, depth, (weights + inputs).div_ceil(u128::from(a_part.max(1))))?;
     let mut spent = Spent { activations: shape.activations_at_memory(machine), ..Spent::default() };
     let mut waves = Vec::with_capacity(2);
     for (active, repeat) in rounds(items, lanes) {
@@ -143,6 +136,26 @@ pub fn product(
     let latency = machine.memory_latency();
     let program = Program { latency, slots, lookahead: 0, launch: machine.launch(), waves };
     Some(ProductLayout { program, behind: if split > 1 { machine.barrier() } else { Femtos::ZERO }, spent })
+}
+
+/// Least reduction length of a tile.
+const LEAST_DEPTH: u64 = 8;
+
+/// Reduction length of a tile and tiles in flight: `depth` where at least two such tiles of `bytes` an element fit a core, else halves of it.
+fn depth_and_slots(machine: &Machine, policy: &Policy, depth: u64, bytes: u128) -> Option<(u64, usize)> {
+    let Some(capacity) = machine.spec.cores.sram.capacity else { return Some((depth, MAX_SLOTS)) };
+    let room = u128::from(capacity.0 / policy.items_per_core);
+    let mut depth = depth;
+    loop {
+        let fit = usize::try_from(room / (bytes * u128::from(depth)).max(1)).unwrap_or(MAX_SLOTS);
+        if fit >= 2 {
+            return Some((depth, fit.min(MAX_SLOTS)));
+        }
+        if depth < 2 * LEAST_DEPTH {
+            return None;
+        }
+        depth /= 2;
+    }
 }
 
 fn whole(bytes: u128) -> Bytes {

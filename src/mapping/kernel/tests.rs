@@ -1,1 +1,136 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use super::*;
+use crate::config::{Overrides, load_accelerator};
+use crate::engine;
+use crate::hardware::kernel::{Constants, Tiling};
+use crate::mapping::attention::Shape;
+use crate::mapping::machine::Machine;
+use crate::mapping::product::Shape as ProductShape;
+use crate::units::{Dtype, Femtos, Picos};
+use crate::workload::Batch;
+use proptest::prelude::*;
+
+const fn policy(split: SplitRule, block: u64, unsplit: u64) -> Policy {
+    Policy { split, block, unsplit, ..Policy::PLAIN }
+}
+
+#[test]
+fn parts_by_hand() {
+    let up = policy(SplitRule::FillUp, 64, 0);
+    let down = policy(SplitRule::FillDown, 64, 0);
+    // 16 items on 132 places: 8 each fill a round, 9 open another.
+    assert_eq!((down.parts(16, 8192, 132), up.parts(16, 8192, 132)), (8, 9));
+    // Exactly filled: no last part.
+    assert_eq!((down.parts(4, 8192, 132), up.parts(4, 8192, 132)), (33, 33));
+    // More items than places are not split.
+    assert_eq!((down.parts(133, 8192, 132), up.parts(133, 8192, 132)), (1, 1));
+    // No part without a block, and no split of short sequences.
+    assert_eq!(up.parts(1, 640, 132), 10);
+    assert_eq!(policy(SplitRule::FillUp, 64, 512).parts(1, 512, 132), 1);
+    assert_eq!(policy(SplitRule::None, 64, 0).parts(1, 1 << 20, 132), 1);
+    // 16 items of ⌈16384 / 112⌉ = 147 blocks, a tenth more: ⌈16·147·1.1 / 108⌉ = 24 a place, so ⌈147 / 24⌉ = 7 parts; of 8192 tokens 74
+    // blocks, 13 a place, 6 parts. Both are visible in SGLang's tables of A100.
+    let even = policy(SplitRule::EvenBlocks, 112, 0);
+    assert_eq!((even.parts(16, 16_384, 108), even.parts(16, 8192, 108)), (7, 6));
+    // 32 items on 108 places: 2 parts fill 64/108 of a round, 3 fill 96/108 = 0.89, and none fills more than 1: 3 are enough.
+    assert_eq!(policy(SplitRule::FullestRounds, 128, 0).parts(32, 16_384, 108), 3);
+    // Four fifths of a round are not split.
+    assert_eq!(policy(SplitRule::FullestRounds, 128, 0).parts(87, 16_384, 108), 1);
+}
+
+#[test]
+fn a_loop_is_found_up_to_the_reach() {
+    let found = |mb: u64| found_on_chip(Bytes(40_000_000), Bytes(mb * 1_000_000));
+    assert_eq!((found(1), found(40), found(60), found(400)), (1.0, 1.0, 0.0, 0.0));
+    assert!((found(50) - 0.5).abs() < 1e-12);
+}
+
+fn h100() -> crate::hardware::Accelerator {
+    load_accelerator("h100-sxm", &Overrides::default()).unwrap()
+}
+
+const CONSTANTS: Constants = Constants {
+    launch: Picos(8_000_000),
+    work_item: Some(Picos(1_000_000)),
+    combine: Some(Picos(2_000_000)),
+    item_rate: Some(1 << 40),
+    memory_fraction: Some(0.5),
+    mac_fraction: None,
+    overlap: Some(1.0),
+    l2_reach: None,
+};
+
+/// One full round from memory, the array and the vector unit far from busy: launch, start, bytes, latency, and what the last tile takes
+/// behind its arrival.
+#[test]
+fn one_round_is_launch_start_bytes_and_latency() {
+    let machine = Machine::under(&h100(), &CONSTANTS);
+    let shape = Shape::of_heads(132, 132, 128, Dtype::Bf16);
+    let batch = Batch::uniform(4096, 1);
+    let laid = attention(&machine, &policy(SplitRule::None, 64, 0), &shape, &batch, 0.0).unwrap();
+    let queries_and_results = 132 * 128 * 2 * 2;
+    let bytes = 132 * 2 * 128 * 2 * 4096 + queries_and_results;
+    let moved = bytes as f64 / (0.5 * 3.35e12);
+    let expected = 8e-6 + 1e-6 + moved + machine.memory_latency().0 as f64 * 1e-15;
+    let time = engine::time(&laid.program).0 as f64 * 1e-15;
+    let tile = laid.program.waves[0].runs[0].0;
+    let last = tile.chain().max(tile.sram).0 as f64 * 1e-15;
+    assert!((time - expected - last).abs() < 1e-3 * expected, "{time} {expected} {last}");
+    assert_eq!((laid.split, laid.behind.0), (1, Femtos::ZERO));
+}
+
+proptest! {
+    #[test]
+    fn no_layout_beats_the_memory_or_the_array(
+        groups in 1u64..64, heads in prop::sample::select(vec![1u64, 4, 8]), context in 1u64..40_000, batch in 1u64..64,
+        rule in prop::sample::select(SplitRule::ALL.to_vec()), block in prop::sample::select(vec![16u64, 64, 112, 256]),
+        padded in prop::option::of(prop::sample::select(vec![64u64, 128])), items_per_core in 1u64..3, fraction in 0.2f64..1.0,
+    ) {
+        let constants = Constants { memory_fraction: Some(fraction), mac_fraction: Some(fraction), ..CONSTANTS };
+        let spec = h100();
+        let machine = Machine::under(&spec, &constants);
+        let shape = Shape::of_heads(groups * heads, groups, 128, Dtype::Bf16);
+        let policy = Policy { padded_rows: padded, items_per_core, ..policy(rule, block, 0) };
+        let laid = attention(&machine, &policy, &shape, &Batch::uniform(context, batch), 0.0).unwrap();
+        prop_assert!(laid.split >= 1 && laid.split <= context.div_ceil(block));
+        let time = engine::run(&laid.program);
+        prop_assert_eq!(time.causes.total(), time.time);
+        let seconds = time.time.0 as f64 * 1e-15;
+        let bytes = (2 * 128 * 2 * groups * context * batch) as f64;
+        prop_assert!(seconds > bytes / (fraction * 3.35e12) * 0.999, "{} of {}", seconds, bytes);
+        let peak = spec.peak_macs_per_second(Dtype::Bf16).unwrap() as f64;
+        prop_assert!(seconds > laid.spent.mac_slots as f64 / peak / fraction * 0.98 / items_per_core as f64);
+    }
+
+    #[test]
+    fn no_product_beats_its_bound_or_the_memory(
+        m in 1u64..600, n in 1u64..20_000, k in 1u64..20_000, items_per_core in 1u64..3,
+        rule in prop::sample::select(vec![SplitRule::None, SplitRule::FillDown, SplitRule::FillUp]),
+    ) {
+        let machine = Machine::under(&h100(), &CONSTANTS);
+        let product = crate::hardware::mac_array::Product { repeats: 1, m, k, n };
+        let shape = ProductShape {
+            product, weights: Dtype::Bf16.bytes(k * n), input: Dtype::Bf16.bytes(m * k), output: Dtype::Bf16.bytes(m * n),
+            dtype: Dtype::Bf16, input_from_memory: Bytes::ZERO, prefetched: false, pass: None,
+        };
+        let policy = Policy { items_per_core, ..policy(rule, 64, 0) };
+        for tiling in tilings(&policy, product) {
+            let Some(laid) = super::product(&machine, &policy, &shape, tiling, 0.0) else { continue };
+            let time = engine::time(&laid.program);
+            let bound = product_bound(&machine, &policy, &shape, tiling);
+            prop_assert!(time >= bound, "{:?}: {:?} {:?}", tiling, time, bound);
+            let moved = shape.weights.as_f64() / (0.5 * 3.35e12);
+            prop_assert!(time.0 as f64 * 1e-15 > 0.99 * moved, "{:?}", tiling);
+        }
+    }
+}
+
+#[test]
+fn a_library_chooses_among_row_blocks_that_are_not_all_padding() {
+    let product = |m| crate::hardware::mac_array::Product { repeats: 1, m, k: 64, n: 64 };
+    let rows = |m| tilings(&Policy::PLAIN, product(m)).map(|t| t.rows).max().unwrap();
+    assert_eq!((rows(1), rows(64), rows(65), rows(1000)), (1, 64, 65, 256));
+    let own = Policy { tiling: Some(Tiling { rows: 128, columns: 64 }), ..Policy::PLAIN };
+    assert_eq!(tilings(&own, product(1000)).count(), 1);
+}
