@@ -12,3 +12,4 @@ mod plots;
 mod replay;
 mod results;
 mod support;
+mod validate;
