@@ -146,12 +146,15 @@ fn latent_attention_by_heads() {
     hold("mla by heads", &made);
 }
 
+/// GPU, type of the cache, and sizes.
+type Work = (String, &'static str, [u64; 5]);
+
 /// What the same work takes under different frameworks, by GPU, type and regime.
 #[test]
 fn frameworks_disagree() {
     let Some(folder) = folder() else { return };
     let table = measured::read(&folder.join(FILES[0].1)).unwrap();
-    let mut points: BTreeMap<(String, &str, [u64; 5]), Vec<(f64, Regime)>> = BTreeMap::new();
+    let mut points: BTreeMap<Work, Vec<(f64, Regime)>> = BTreeMap::new();
     for (_, row) in table.measured() {
         let MeasuredWork::Attention { batch, heads, kv_heads, head_dim, context } = row.work else {
             continue;

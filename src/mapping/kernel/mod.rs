@@ -76,7 +76,7 @@ pub fn found_on_chip(reach: Bytes, footprint: Bytes) -> f64 {
 
 /// Rounds of work items: how many with every lane busy, and the lanes that are busy in a last one.
 const fn rounds(items: u64, lanes: u64) -> [(u64, u64); 2] {
-    [(lanes, items / lanes), (items % lanes, if items % lanes > 0 { 1 } else { 0 })]
+    [(lanes, items / lanes), (items % lanes, !items.is_multiple_of(lanes) as u64)]
 }
 
 /// `bytes` without the part that is found on chip.
