@@ -92,7 +92,7 @@ fn names_in_experiments_are_shown_with_their_file() {
     for (line, words) in [
         ("scheme = \"slimk\"", ["unknown scheme 'slimk'", "did you mean 'slim-k'?"]),
         ("plan = \"clusters\"", ["unknown plan 'clusters'", "did you mean 'cluster'?"]),
-        ("kernels = \"x\"", ["unknown kernel profile 'x'", "this version has none"]),
+        ("kernels = \"x\"", ["x.toml:4:11: unknown kernel profile 'x'", "slimsim list kernels"]),
         ("contxt = 1", ["x.toml:4:1: unknown key 'contxt'", "did you mean 'context'?"]),
         ("batch = 0", ["x.toml:4:9", "batch"]),
     ] {

@@ -71,7 +71,7 @@ const LOOKS: [(usize, usize, u64, usize); 3] =
     [(usize::MAX, 64, 90, 0), (36, 150, 120, 1), (8, usize::MAX, 250, 6)];
 
 /// By how much a set of constants must be better that may carry less well to another machine.
-const EARNED: f64 = 1.05;
+const EARNED: f64 = 1.03;
 
 /// A constant is worth having if predictions are worse without it by this part of their error.
 const WORSE: f64 = 0.005;
@@ -152,9 +152,10 @@ pub fn calibrate(
         let step = seen.len().div_ceil(of_rows).max(1);
         let some: Vec<&Observation> = seen.iter().step_by(step).copied().collect();
         candidates.par_iter_mut().for_each(|c| c.improve(spec, &some, iterations, restarts));
-        candidates.sort_by(|a, b| a.standing(group.kind).total_cmp(&b.standing(group.kind)));
+        candidates.sort_by(|a, b| a.error.total_cmp(&b.error));
         done();
     }
+    candidates.sort_by(|a, b| a.standing(group.kind).total_cmp(&b.standing(group.kind)));
     let Some(mut best) = candidates.into_iter().next() else {
         return Err(Refusal::TooFew { rows: 0, needed });
     };
