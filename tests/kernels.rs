@@ -226,7 +226,7 @@ fn policies(kind: Kind) -> impl Strategy<Value = Policy> {
             unsplit,
             items_per_core,
             heads: if kind == Kind::Mla { heads } else { 1 },
-            padded_rows: (kind != Kind::Gemm && block.is_multiple_of(3)).then_some(block),
+            padded_rows: (kind != Kind::Gemm && block.is_multiple_of(3)).then_some(heads),
             quick_unsplit: kind != Kind::Gemm && block.is_multiple_of(2),
             serial_combine: kind != Kind::Gemm && unsplit.is_multiple_of(2),
             pipelined: kind == Kind::Gemm || unsplit.is_multiple_of(3),
