@@ -84,6 +84,3 @@ fn beyond(bytes: u128, found: f64) -> Bytes {
     let all = u64::try_from(bytes).unwrap_or(u64::MAX);
     if found <= 0.0 { Bytes(all) } else { Bytes((all as f64 * (1.0 - found)).ceil() as u64) }
 }
-
-#[cfg(test)]
-mod tests;

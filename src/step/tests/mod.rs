@@ -5,6 +5,7 @@ mod brute_force;
 mod closed_forms;
 mod drawn;
 mod fixtures;
+mod kernels;
 mod limits;
 mod machines;
 mod monotone;

@@ -1,13 +1,15 @@
+//! Kernels as a profile lays them out: their parts by hand, a closed form, and what no layout may beat.
+
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use super::*;
 use crate::config::{Overrides, load_accelerator};
 use crate::engine;
-use crate::hardware::kernel::{Constants, Tiling};
+use crate::hardware::kernel::{Constants, Policy, SplitRule, Tiling};
 use crate::mapping::attention::Shape;
+use crate::mapping::kernel::{attention, found_on_chip, product_bound, tilings};
 use crate::mapping::machine::Machine;
 use crate::mapping::product::Shape as ProductShape;
-use crate::units::{Dtype, Femtos, Picos};
+use crate::units::{Bytes, Dtype, Femtos, Picos};
 use crate::workload::Batch;
 use proptest::prelude::*;
 
@@ -116,7 +118,7 @@ proptest! {
         };
         let policy = Policy { items_per_core, ..policy(rule, 64, 0) };
         for tiling in tilings(&policy, product) {
-            let Some(laid) = super::product(&machine, &policy, &shape, tiling, 0.0) else { continue };
+            let Some(laid) = crate::mapping::kernel::product(&machine, &policy, &shape, tiling, 0.0) else { continue };
             let time = engine::time(&laid.program);
             let bound = product_bound(&machine, &policy, &shape, tiling);
             prop_assert!(time >= bound, "{:?}: {:?} {:?}", tiling, time, bound);
