@@ -97,6 +97,17 @@ pub struct Program {
 }
 
 impl Tile {
+    /// What it takes where `items` work items on one core take turns at its units.
+    pub fn take_turns(&mut self, items: u64) {
+        for stage in [&mut self.scores, &mut self.values] {
+            stage.stream = stage.stream * items;
+            stage.preload = stage.preload * items;
+        }
+        self.rotate = self.rotate * items;
+        self.softmax = self.softmax * items;
+        self.sram = self.sram * items;
+    }
+
     /// Least time from arrival to result: an operand that is there on arrival may be preloaded while earlier stages run.
     #[must_use]
     pub fn chain(&self) -> Femtos {

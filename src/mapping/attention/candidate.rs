@@ -14,6 +14,8 @@ use crate::workload::Batch;
 pub struct Candidate<'a> {
     machine: &'a Machine,
     shape: &'a Shape,
+    /// What is computed: the shape, or more where a kernel pads it.
+    computed: &'a Shape,
     /// The plan.
     pub plan: &'a Plan,
     /// Token split.
@@ -48,7 +50,13 @@ impl<'a> Candidate<'a> {
     /// `plan` with `split` on `machine`.
     #[must_use]
     pub const fn new(machine: &'a Machine, shape: &'a Shape, plan: &'a Plan, split: u64) -> Self {
-        Self { machine, shape, plan, split }
+        Self { machine, shape, computed: shape, plan, split }
+    }
+
+    /// The same where tiles compute what `computed` has.
+    #[must_use]
+    pub const fn computing(self, computed: &'a Shape) -> Self {
+        Self { computed, ..self }
     }
 
     /// Times that each row is read from memory.
@@ -259,7 +267,7 @@ impl Candidate<'_> {
         if stretch.tile_tokens == self.plan.tile {
             self.plan.full
         } else {
-            TileCost::new(self.machine, self.shape, self.plan, stretch.tile_tokens)
+            TileCost::new(self.machine, self.computed, self.plan, stretch.tile_tokens)
         }
     }
 }

@@ -115,6 +115,10 @@ impl TileCost {
         let shared = total(shared_reads, shape.values.heads * plan.queries_here(shape));
         let one_core = Bytes(shape.columns(shape.row.0, plan.cluster) * tokens);
         let mut tile = self.tile;
+        if plan.lanes > machine.cores() {
+            let active = share.tokens.div_ceil(share.over * tokens);
+            tile.take_turns(active.div_ceil(machine.cores()));
+        }
         (tile.load, tile.load_cause) = machine.load(memory, shared, one_core);
         machine.expose(&mut tile);
         tile

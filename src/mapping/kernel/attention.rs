@@ -36,15 +36,20 @@ pub fn attention(
     batch: &Batch,
     found: f64,
 ) -> Option<Layout> {
-    let plan = plan(machine, policy, shape)?;
+    let computed = policy.padded_rows.map_or(*shape, |rows| padded(shape, rows));
+    let plan = plan(machine, policy, shape, &computed)?;
     let lanes = plan.lanes;
     let streams = plan.streams(shape);
     let split = policy.parts(batch.sequences() * streams, batch.longest(), lanes);
-    let (program, spent) = match batch.runs() {
-        &[(tokens, count)] => uniform(machine, policy, shape, &plan, (tokens, count, split), found),
+    let (mut program, spent) = match batch.runs() {
+        &[(tokens, count)] => uniform(machine, [shape, &computed], &plan, (tokens, count, split), found),
         // Unequal sequences go to the least loaded core, longest first, as everywhere.
-        _ => Candidate::new(machine, shape, &plan, split).program(batch),
+        _ => Candidate::new(machine, shape, &plan, split).computing(&computed).program(batch),
     };
+    program.lookahead = usize::from(policy.pipelined && plan.slots >= 3);
+    if policy.quick_unsplit && batch.longest() <= policy.unsplit {
+        program.waves.iter_mut().for_each(|wave| wave.start = Femtos::ZERO);
+    }
     let mut behind = combine(machine, shape, batch, split);
     if policy.serial_combine && split > 1 {
         let waits = machine.memory_latency() * split;
@@ -55,7 +60,7 @@ pub fn attention(
 }
 
 /// The kernel's only plan.
-fn plan(machine: &Machine, policy: &Policy, shape: &Shape) -> Option<Plan> {
+fn plan(machine: &Machine, policy: &Policy, shape: &Shape, computed: &Shape) -> Option<Plan> {
     let head_groups = if shape.shared_row { shape.heads().div_ceil(policy.heads.max(1)) } else { 1 };
     let lanes = machine.cores() * policy.items_per_core;
     let (tile, slots) = tile_and_slots(machine, policy, shape)?;
@@ -67,10 +72,10 @@ fn plan(machine: &Machine, policy: &Policy, shape: &Shape) -> Option<Plan> {
         ..Plan::in_blocks(machine, tile, 1, Stationary::Right)
     };
     let mut plan = plan.oriented(machine, shape);
-    if let Some(rows) = policy.padded_rows {
+    if policy.padded_rows.is_some() {
         plan.scores_held = Stationary::Left;
         plan.values_held = Stationary::Left;
-        plan.full = TileCost::new(machine, &padded(shape, rows), &plan, plan.tile);
+        plan.full = TileCost::new(machine, computed, &plan, plan.tile);
     }
     Some(plan)
 }
@@ -105,14 +110,12 @@ fn tile_and_slots(machine: &Machine, policy: &Policy, shape: &Shape) -> Option<(
 /// Equal sequences: whole rounds, then what is left.
 fn uniform(
     machine: &Machine,
-    policy: &Policy,
-    shape: &Shape,
+    [shape, computed]: [&Shape; 2],
     plan: &Plan,
     (tokens, count, split): (u64, u64, u64),
     found: f64,
 ) -> (Program, Spent) {
     let items = count * plan.streams(shape) * split;
-    // A part is whole blocks where blocks are dealt evenly, else an even share of the tokens.
     let longest = tokens.div_ceil(split);
     let cost = Item::new(machine, shape, plan, (tokens, split), found);
     let mut spent = Spent::default();
@@ -126,20 +129,14 @@ fn uniform(
             if size == 0 || tiles == 0 {
                 continue;
             }
-            let block = if size == plan.tile {
-                plan.full
-            } else {
-                let computed = policy.padded_rows.map_or(*shape, |rows| padded(shape, rows));
-                TileCost::new(machine, &computed, plan, size)
-            };
+            let block =
+                if size == plan.tile { plan.full } else { TileCost::new(machine, computed, plan, size) };
             runs.push((cost.tile(&block, size, active), tiles));
             let all = tiles * active * repeat;
             spent.local += block.local * all;
             spent.mac_slots = spent.mac_slots.saturating_add(block.mac_slots.saturating_mul(all));
         }
-        let quick = policy.quick_unsplit && tokens <= policy.unsplit;
-        let start = if quick { Femtos::ZERO } else { machine.work_item() };
-        waves.push(Wave { runs, repeat, start });
+        waves.push(Wave { runs, repeat, start: machine.work_item() });
     }
     let walked = u128::from(count) * u128::from(tokens) * u128::from(plan.streams(shape));
     spent.shared = if machine.has_shared() {
@@ -148,8 +145,7 @@ fn uniform(
         Bytes::ZERO
     };
     let latency = if shape.residence == Residence::Memory { machine.memory_latency() } else { Femtos::ZERO };
-    let lookahead = usize::from(policy.pipelined && plan.slots >= 3);
-    let program = Program { latency, slots: plan.slots, lookahead, launch: machine.launch(), waves };
+    let program = Program { latency, slots: plan.slots, lookahead: 0, launch: machine.launch(), waves };
     (program, spent)
 }
 
@@ -163,8 +159,6 @@ struct Item<'a> {
     found: f64,
     /// Bytes of its query rows and of its results.
     beside: u64,
-    /// Of these, whether they go through the outermost memory.
-    beside_at_memory: bool,
 }
 
 impl<'a> Item<'a> {
@@ -179,7 +173,7 @@ impl<'a> Item<'a> {
         let queries = shape.queries * shape.scores.macs().div_ceil(rows) * 2;
         // Parts leave fp32 sums behind.
         let results = shape.queries * shape.values.macs().div_ceil(rows) * if split > 1 { 4 } else { 2 };
-        Self { machine, shape, plan, tokens, split, found, beside: queries + results, beside_at_memory: true }
+        Self { machine, shape, plan, tokens, split, found, beside: queries + results }
     }
 
     /// A block of `size` tokens while `active` work items run side by side.
@@ -197,22 +191,12 @@ impl<'a> Item<'a> {
             Residence::OnChip => Bytes::ZERO,
         };
         let whole = |bytes: u128| Bytes(u64::try_from(bytes).unwrap_or(u64::MAX));
-        let at_memory =
-            if self.beside_at_memory { at_memory + beyond(beside, self.found) } else { at_memory };
+        let at_memory = at_memory + beyond(beside, self.found);
         let at_shared = if machine.has_shared() { whole(rows + beside) } else { Bytes::ZERO };
         let one = Bytes(shape.row.0 * size + (self.beside * size).div_ceil(longest));
         let mut tile = block.tile;
         // Work items on one core take turns at its units.
-        let sharing = active.div_ceil(machine.cores());
-        if sharing > 1 {
-            for stage in [&mut tile.scores, &mut tile.values] {
-                stage.stream = stage.stream * sharing;
-                stage.preload = stage.preload * sharing;
-            }
-            tile.rotate = tile.rotate * sharing;
-            tile.softmax = tile.softmax * sharing;
-            tile.sram = tile.sram * sharing;
-        }
+        tile.take_turns(active.div_ceil(machine.cores()));
         (tile.load, tile.load_cause) = machine.load(at_memory, at_shared, one);
         machine.expose(&mut tile);
         tile

@@ -87,22 +87,24 @@ proptest! {
     fn no_layout_beats_the_memory_or_the_array(
         groups in 1u64..64, heads in prop::sample::select(vec![1u64, 4, 8]), context in 1u64..40_000, batch in 1u64..64,
         rule in prop::sample::select(SplitRule::ALL.to_vec()), block in prop::sample::select(vec![16u64, 64, 112, 256]),
-        padded in prop::option::of(prop::sample::select(vec![64u64, 128])), items_per_core in 1u64..3, fraction in 0.2f64..1.0,
+        padded in prop::option::of(prop::sample::select(vec![64u64, 128])), items_per_core in 1u64..3, fraction in 0.2f64..1.0, mac in 0.02f64..1.0, ragged in any::<bool>(),
     ) {
-        let constants = Constants { memory_fraction: Some(fraction), mac_fraction: Some(fraction), ..CONSTANTS };
+        let constants = Constants { memory_fraction: Some(fraction), mac_fraction: Some(mac), ..CONSTANTS };
         let spec = h100();
         let machine = Machine::under(&spec, &constants);
         let shape = Shape::of_heads(groups * heads, groups, 128, Dtype::Bf16);
         let policy = Policy { padded_rows: padded, items_per_core, ..policy(rule, block, 0) };
-        let laid = attention(&machine, &policy, &shape, &Batch::uniform(context, batch), 0.0).unwrap();
+        let contexts = if ragged { vec![context, context.div_ceil(3), 1] } else { vec![context; batch as usize] };
+        let sequences = Batch::ragged(&contexts);
+        let laid = attention(&machine, &policy, &shape, &sequences, 0.0).unwrap();
         prop_assert!(laid.split >= 1 && laid.split <= context.div_ceil(block));
         let time = engine::run(&laid.program);
         prop_assert_eq!(time.causes.total(), time.time);
         let seconds = time.time.0 as f64 * 1e-15;
-        let bytes = (2 * 128 * 2 * groups * context * batch) as f64;
+        let bytes = (2 * 128 * 2 * groups * sequences.tokens()) as f64;
         prop_assert!(seconds > bytes / (fraction * 3.35e12) * 0.999, "{} of {}", seconds, bytes);
         let peak = spec.peak_macs_per_second(Dtype::Bf16).unwrap() as f64;
-        prop_assert!(seconds > laid.spent.mac_slots as f64 / peak / fraction * 0.98 / items_per_core as f64);
+        prop_assert!(seconds > laid.spent.mac_slots as f64 / peak / mac * 0.98);
     }
 
     #[test]
