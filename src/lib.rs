@@ -30,6 +30,8 @@ pub mod serving;
 pub mod sweep;
 
 pub mod analysis;
+#[cfg(feature = "host")]
+pub mod host;
 
 pub mod report;
 

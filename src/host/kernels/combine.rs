@@ -1,0 +1,41 @@
+//! What a thread leaves behind, and how the parts of a sequence come together.
+
+use super::softmax::Seen;
+
+/// One piece's unfinished sums: for each head a running maximum, a sum of exponentials, and `width` weighted sums.
+#[derive(Debug, Clone)]
+pub(super) struct Partial {
+    pub(super) seen: Vec<Seen>,
+    pub(super) sums: Vec<f32>,
+}
+
+impl Partial {
+    /// Nothing seen yet.
+    pub(super) fn new(heads: usize, width: usize) -> Self {
+        Self { seen: vec![Seen::NOTHING; heads], sums: vec![0.0; heads * width] }
+    }
+
+    /// Forgets what was seen; the sums are overwritten by the first tile, whose scale is zero.
+    pub(super) fn clear(&mut self) {
+        self.seen.fill(Seen::NOTHING);
+    }
+}
+
+/// Adds `parts`' sums of `head` up into `out`, divided by the sum of exponentials.
+pub(super) fn combine(parts: &[&Partial], head: usize, out: &mut [f32]) {
+    let width = out.len();
+    let largest = parts.iter().map(|p| p.seen[head].largest).fold(f32::NEG_INFINITY, f32::max);
+    let weight = |p: &Partial| (p.seen[head].largest - largest).exp();
+    let total: f32 = parts.iter().map(|p| weight(p) * p.seen[head].sum).sum();
+    let mut first = true;
+    for part in parts {
+        let factor = weight(part) / total;
+        let sums = &part.sums[head * width..][..width];
+        if first {
+            out.iter_mut().zip(sums).for_each(|(o, s)| *o = factor * s);
+        } else {
+            out.iter_mut().zip(sums).for_each(|(o, s)| *o += factor * s);
+        }
+        first = false;
+    }
+}

@@ -1,0 +1,119 @@
+//! The kernels against the reference, on every instruction set that this CPU has.
+
+use super::kernels::rotation::Rotation;
+use super::kernels::{KvCache, Shape, SlimK, SlimKRecompute, Walk, Weights, pieces};
+use super::reference;
+use super::simd::{Element, Isa};
+use super::team::Team;
+
+/// Numbers in (−1, 1) from a small generator, the same every time.
+fn numbers(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+fn rotate(shape: &Shape, rows: &[f64]) -> Vec<f64> {
+    let half = shape.head_dim / 2;
+    let rotation = Rotation::new(shape.context, shape.head_dim);
+    let mut out = rows.to_vec();
+    for (i, head) in out.chunks_exact_mut(shape.head_dim).enumerate() {
+        let token = i / shape.heads % shape.context;
+        let angles = rotation.angles().of(token, 1, shape.head_dim);
+        for j in 0..half {
+            let (c, s) = (f64::from(angles.cosines[j]), f64::from(angles.sines[j]));
+            let (x, y) = (head[j], head[half + j]);
+            (head[j], head[half + j]) = (x * c - y * s, x * s + y * c);
+        }
+    }
+    out
+}
+
+fn close(name: &str, found: &[f32], expected: &[f64]) {
+    let scale = expected.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let off: f64 = found.iter().zip(expected).map(|(f, e)| (f64::from(*f) - e).powi(2)).sum::<f64>().sqrt();
+    assert!(off <= 3e-6 * scale, "{name}: off by {:e} of {scale}", off / scale);
+}
+
+fn agree<E: Element>(shape: Shape, tile: usize, threads: usize, rotated: bool) {
+    let width = shape.width();
+    let narrow = |seed, count| -> Vec<E> { numbers(seed, count).into_iter().map(E::from_f32).collect() };
+    let (keys, values) = (narrow(1, shape.cache()), narrow(2, shape.cache()));
+    let matrix = narrow(3, width * width);
+    let weights = Weights::new(width, shape.head_dim, |r, c| matrix[r * width + c].to_f32());
+    let query: Vec<f32> = numbers(4, width * shape.batch).into_iter().map(|x| 3.0 * x).collect();
+    let rotation = rotated.then(|| Rotation::new(shape.context, shape.head_dim));
+    let raw = reference::exact(&keys);
+    let scored = if rotated { rotate(&shape, &raw) } else { raw.clone() };
+    let rebuilt = reference::product(&raw, &reference::exact(&matrix), width);
+    let expected = reference::attention(&shape, &query, &scored, &reference::exact(&values));
+    let slim = reference::attention(&shape, &query, &scored, &rebuilt);
+    let team = Team::new(threads).expect("threads");
+    let walk = Walk { tile };
+    for isa in Isa::available() {
+        let name = |scheme| {
+            format!("{scheme}, {shape:?}, {}, {:?}, tile {tile}, {threads} threads", isa.name(), E::DTYPE)
+        };
+        let mut out = vec![0.0; width * shape.batch];
+        let kernel = KvCache::new(shape, walk, [&keys, &values], rotation.as_ref(), threads);
+        for _ in 0..2 {
+            kernel.run(isa, &team, &query, &mut out);
+            close(&name("kv-cache"), &out, &expected);
+        }
+        let kernel = SlimK::new(shape, walk, &keys, &weights, rotation.as_ref(), threads);
+        for _ in 0..2 {
+            kernel.run(isa, &team, &query, &mut out);
+            close(&name("slim-k"), &out, &slim);
+        }
+        let kernel = SlimKRecompute::new(shape, walk, &keys, &weights, rotation.as_ref(), threads);
+        for _ in 0..2 {
+            kernel.run(isa, &team, &query, &mut out);
+            close(&name("slim-k-recompute"), &out, &slim);
+        }
+    }
+}
+
+#[test]
+fn kernels_agree_with_the_reference() {
+    let contexts: &[usize] = if cfg!(miri) { &[5] } else { &[1, 3, 17, 64, 131] };
+    for &context in contexts {
+        let shape = |heads, head_dim, batch| Shape { heads, head_dim, context, batch };
+        agree::<f32>(shape(2, 16, 1), 16, 1, false);
+        if cfg!(miri) {
+            agree::<half::bf16>(shape(1, 32, 2), 16, 2, true);
+            continue;
+        }
+        agree::<f32>(shape(4, 64, 1), 32, 1, false);
+        agree::<f32>(shape(9, 32, 3), 48, 2, true);
+        agree::<half::bf16>(shape(12, 64, 1), 32, 2, false);
+        agree::<half::bf16>(shape(3, 96, 4), 16, 3, true);
+        agree::<half::f16>(shape(5, 80, 2), 64, 1, false);
+        agree::<half::f16>(shape(17, 32, 1), 16, 2, true);
+    }
+}
+
+#[test]
+fn pieces_cover_every_token_once() {
+    for (batch, context, threads, tile) in
+        [(1, 100, 2, 16), (4, 513, 3, 64), (1, 5, 8, 16), (3, 64, 3, 16), (2, 1000, 5, 128)]
+    {
+        let shared = pieces(batch, context, threads, tile);
+        assert_eq!(shared.len(), threads);
+        let mut at = 0;
+        for piece in shared.iter().flatten() {
+            assert_eq!(piece.sequence * context + piece.from, at);
+            assert!(piece.from < piece.to && piece.to <= context);
+            at += piece.to - piece.from;
+        }
+        assert_eq!(at, batch * context);
+        let tokens = |mine: &Vec<super::kernels::Piece>| mine.iter().map(|p| p.to - p.from).sum::<usize>();
+        let most = shared.iter().map(tokens).max().expect("threads");
+        assert!(most <= (batch * context).div_ceil(threads) + tile, "a thread has {most}");
+    }
+}
