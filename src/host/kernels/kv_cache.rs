@@ -139,9 +139,6 @@ pub(super) unsafe fn score<L: Lanes, E: Element>(
     }
 }
 
-/// Tokens whose rows are added at once: each sum is loaded and stored once for all of them.
-const SIDE_BY_SIDE: usize = 4;
-
 /// `sums_head = rescale_head · sums_head + Σ_t probability[head][t] · values_t,head`.
 ///
 /// # Safety
@@ -166,19 +163,24 @@ pub(super) unsafe fn weighted_sums<L: Lanes, E: Element>(
     while t < tokens {
         let group = SIDE_BY_SIDE.min(tokens - t);
         for head in 0..heads {
-            // SAFETY: as asserted; a group shorter than four reads its last row again, with weight 0.
+            // SAFETY: as asserted; of fewer tokens than a group, the last is read again, with weight 0.
             unsafe {
-                let weight = |i: usize| if i < group { probabilities[head * stride + t + i] } else { 0.0 };
-                let weights: [L; SIDE_BY_SIDE] = std::array::from_fn(|i| L::splat(weight(i)));
-                let row =
-                    |i: usize| values.rows.as_ptr().add((t + i.min(group - 1)) * width + head * head_dim);
-                let from: [*const E; SIDE_BY_SIDE] = std::array::from_fn(row);
+                let mut weights = [L::splat(0.0); SIDE_BY_SIDE];
+                let mut i = 0;
+                while i < group {
+                    weights[i] = L::splat(probabilities[head * stride + t + i]);
+                    i += 1;
+                }
+                let first = values.rows.as_ptr().add(t * width + head * head_dim);
                 let to = sums.as_mut_ptr().add(head * head_dim);
                 let mut at = 0;
                 while at < head_dim {
                     let mut sum = L::load(to.add(at));
-                    for (weight, from) in weights.into_iter().zip(from) {
-                        sum = weight.mul_add(E::load::<L>(from.add(at)), sum);
+                    let mut i = 0;
+                    while i < SIDE_BY_SIDE {
+                        let from = first.add(i.min(group - 1) * width + at);
+                        sum = weights[i].mul_add(E::load::<L>(from), sum);
+                        i += 1;
                     }
                     sum.store(to.add(at));
                     at += L::COUNT;
@@ -188,3 +190,6 @@ pub(super) unsafe fn weighted_sums<L: Lanes, E: Element>(
         t += group;
     }
 }
+
+/// Tokens whose rows are added at once: each sum is loaded and stored once for all of them.
+const SIDE_BY_SIDE: usize = 2;

@@ -6,6 +6,7 @@
 pub mod block;
 mod combine;
 mod kv_cache;
+pub mod phases;
 mod pieces;
 mod product;
 pub mod rotation;

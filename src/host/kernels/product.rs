@@ -21,7 +21,7 @@ pub(super) struct Product<'a, E> {
     pub(super) c_stride: usize,
     /// What each row of sums is multiplied with first.
     pub(super) scale: &'a [f32],
-    /// A right operand of the same layout that will be needed next: it is asked for while this one is computed.
+    /// What will be needed next: it is asked for, from front to back, while this is computed.
     pub(super) next: Option<&'a [E]>,
     /// Room for a panel, `depth` × [`MOST_COLUMNS`].
     pub(super) panel: &'a mut [f32],
@@ -33,8 +33,8 @@ pub(super) const MOST_COLUMNS: usize = 64;
 impl<E: Element> Product<'_, E> {
     /// Computes it.
     ///
-    /// A panel of the right operand as wide as a register block is copied to where it lies densely in the first-level cache, in `f32`,
-    /// unless one block reads it only once and as it is.
+    /// A panel of the right operand is as wide as a register block. Where several blocks read it, the first copies it, as `f32`, to where
+    /// it lies densely in the first-level cache.
     ///
     /// # Safety
     /// The CPU has the instructions of `L`.
@@ -48,54 +48,40 @@ impl<E: Element> Product<'_, E> {
         assert!(a.len() >= (rows - 1) * a_stride + depth && c.len() >= (rows - 1) * c_stride + columns);
         assert!(b.len() >= (depth - 1) * b_stride + columns);
         let groups = rows.div_ceil(L::BLOCK_ROWS);
-        let direct = groups == 1 && E::DTYPE == f32::DTYPE;
-        let width = L::BLOCK_VECTORS * L::COUNT;
-        let mut column = 0;
-        while column < columns {
-            let wide = width.min(columns - column);
-            // SAFETY: the assertions above; `wide` columns from `column` on are within each row.
-            unsafe {
-                let from = b.as_ptr().add(column);
-                let (right, right_stride) = if direct {
-                    (from.cast::<f32>(), b_stride)
-                } else {
-                    for t in 0..depth {
-                        let mut at = 0;
-                        while at < wide {
-                            let row: L = E::load(from.add(t * b_stride + at));
-                            row.store(panel.as_mut_ptr().add(t * wide + at));
-                            at += L::COUNT;
+        let vectors = columns / L::COUNT;
+        let panels = vectors.div_ceil(L::BLOCK_VECTORS);
+        for p in 0..panels {
+            let (first, last) = (vectors * p / panels, vectors * (p + 1) / panels);
+            let (column, wide) = (first * L::COUNT, (last - first) * L::COUNT);
+            for g in 0..groups {
+                let (row, behind) = (rows * g / groups, rows * (g + 1) / groups);
+                let high = behind - row;
+                let ahead = next
+                    .map_or(Ahead::NONE, |next| Ahead::part(next, p * groups + g, panels * groups, depth));
+                // SAFETY: the assertions above; `wide` columns from `column` on are within each row.
+                unsafe {
+                    let a = (a.as_ptr().add(row * a_stride), a_stride);
+                    let c = (c.as_mut_ptr().add(row * c_stride + column), c_stride);
+                    let scale = scale.as_ptr().add(row);
+                    let copy = panel.as_mut_ptr();
+                    if g > 0 {
+                        let b = (panel.as_ptr(), wide);
+                        L::block::<f32, false>(
+                            high,
+                            last - first,
+                            &Block { depth, a, b, copy, c, scale, ahead },
+                        );
+                    } else {
+                        let b = (b.as_ptr().add(column), b_stride);
+                        let block = Block { depth, a, b, copy, c, scale, ahead };
+                        if groups > 1 {
+                            L::block::<E, true>(high, last - first, &block);
+                        } else {
+                            L::block::<E, false>(high, last - first, &block);
                         }
                     }
-                    (panel.as_ptr(), wide)
-                };
-                let mut row = 0;
-                while row < rows {
-                    let high = L::BLOCK_ROWS.min(rows - row);
-                    // Each group of rows asks for its part of the next operand's rows.
-                    let ahead = next.map_or(Ahead::NONE, |next| {
-                        let steps = depth.min(next.len() / b_stride);
-                        let (first, last) = (steps * row / rows, steps * (row + high) / rows);
-                        Ahead {
-                            at: next.as_ptr().wrapping_add(first * b_stride + column).cast(),
-                            stride: b_stride * size_of::<E>(),
-                            bytes: wide * size_of::<E>(),
-                            steps: last - first,
-                        }
-                    });
-                    let block = Block {
-                        depth,
-                        a: (a.as_ptr().add(row * a_stride), a_stride),
-                        b: (right, right_stride),
-                        c: (c.as_mut_ptr().add(row * c_stride + column), c_stride),
-                        scale: scale.as_ptr().add(row),
-                        ahead,
-                    };
-                    L::block(high, wide / L::COUNT, &block);
-                    row += high;
                 }
             }
-            column += wide;
         }
     }
 }

@@ -27,10 +27,13 @@ impl<E> Rows<'_, E> {
     }
 }
 
-/// Tokens that are scored side by side: one load of the query serves them all.
+/// Heads whose sums are formed side by side: enough to hide the latency of a multiply–add.
 const SIDE_BY_SIDE: usize = 4;
 
 /// `out[head · stride + t] = query_head · row_t,head`, the query scaled already.
+///
+/// Rows are read from front to back: several tokens at a time would load the query less often, but two of them in one page confuse the
+/// prefetchers.
 ///
 /// # Safety
 /// The CPU has the instructions of `L`.
@@ -44,29 +47,32 @@ pub(super) unsafe fn scores<L: Lanes, E: Element>(
     let (heads, head_dim, width, tokens) = (rows.heads, rows.head_dim, rows.width(), rows.tokens());
     assert!(query.len() == width && head_dim.is_multiple_of(16) && tokens <= stride);
     assert!(out.len() >= heads * stride);
-    let mut t = 0;
-    while t < tokens {
-        let group = SIDE_BY_SIDE.min(tokens - t);
-        for head in 0..heads {
-            // SAFETY: `t + group` tokens and `heads · head_dim` elements of each are there, as asserted.
+    for t in 0..tokens {
+        let mut first = 0;
+        while first < heads {
+            let group = SIDE_BY_SIDE.min(heads - first);
+            // SAFETY: `tokens` rows of `heads · head_dim` elements are there; of fewer heads than four, the last is scored again.
             unsafe {
-                let q = query.as_ptr().add(head * head_dim);
-                let row = |i: usize| rows.rows.as_ptr().add((t + i.min(group - 1)) * width + head * head_dim);
-                let from: [*const E; SIDE_BY_SIDE] = std::array::from_fn(row);
                 let mut sums = [L::splat(0.0); SIDE_BY_SIDE];
-                let mut at = 0;
-                while at < head_dim {
-                    let q = L::load(q.add(at));
-                    for (sum, from) in sums.iter_mut().zip(from) {
-                        *sum = E::load::<L>(from.add(at)).mul_add(q, *sum);
+                let mut i = 0;
+                while i < SIDE_BY_SIDE {
+                    let head = (first + i.min(group - 1)) * head_dim;
+                    let q = query.as_ptr().add(head);
+                    let row = rows.rows.as_ptr().add(t * width + head);
+                    let mut at = 0;
+                    while at < head_dim {
+                        sums[i] = E::load::<L>(row.add(at)).mul_add(L::load(q.add(at)), sums[i]);
+                        at += L::COUNT;
                     }
-                    at += L::COUNT;
+                    i += 1;
                 }
                 let found = L::sum_of_four(sums);
-                out[head * stride + t..][..group].copy_from_slice(&found[..group]);
+                for (i, found) in found.into_iter().take(group).enumerate() {
+                    out[(first + i) * stride + t] = found;
+                }
             }
+            first += group;
         }
-        t += group;
     }
 }
 

@@ -1,7 +1,7 @@
 //! AVX2 with FMA and F16C: 8 lanes, 16 registers.
 #![expect(unsafe_code, reason = "intrinsics load and store through raw pointers")]
 
-use super::{Kernel, Lanes};
+use super::{Element, Kernel, Lanes};
 use crate::host::kernels::block::{self, Block};
 use std::arch::x86_64::*;
 
@@ -18,9 +18,9 @@ pub(super) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
 /// # Safety
 /// As [`Lanes::block`].
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn compiled_block(rows: usize, vectors: usize, block: &Block) {
+unsafe fn compiled_block<E: Element, const COPY: bool>(rows: usize, vectors: usize, block: &Block<E>) {
     // SAFETY: the caller's.
-    unsafe { block::any::<__m256>(rows, vectors, block) }
+    unsafe { block::any::<__m256, E, COPY>(rows, vectors, block) }
 }
 
 /// The sums of the lanes of four vectors.
@@ -142,7 +142,7 @@ impl Lanes for __m256 {
     }
 
     #[inline(always)]
-    unsafe fn block(rows: usize, vectors: usize, block: &Block) {
-        unsafe { compiled_block(rows, vectors, block) }
+    unsafe fn block<E: Element, const COPY: bool>(rows: usize, vectors: usize, block: &Block<E>) {
+        unsafe { compiled_block::<E, COPY>(rows, vectors, block) }
     }
 }

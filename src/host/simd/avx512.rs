@@ -1,7 +1,7 @@
 //! AVX-512: 16 lanes, 32 registers.
 #![expect(unsafe_code, reason = "intrinsics load and store through raw pointers")]
 
-use super::{Kernel, Lanes};
+use super::{Element, Kernel, Lanes};
 use crate::host::kernels::block::{self, Block};
 use std::arch::x86_64::*;
 
@@ -18,9 +18,19 @@ pub(super) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
 /// # Safety
 /// As [`Lanes::block`].
 #[target_feature(enable = "avx512f,avx2,fma,f16c")]
-unsafe fn compiled_block(rows: usize, vectors: usize, block: &Block) {
+unsafe fn compiled_block<E: Element, const COPY: bool>(rows: usize, vectors: usize, block: &Block<E>) {
     // SAFETY: the caller's.
-    unsafe { block::any::<__m512>(rows, vectors, block) }
+    unsafe { block::any::<__m512, E, COPY>(rows, vectors, block) }
+}
+
+/// The upper half of a vector added to the lower.
+///
+/// # Safety
+/// The CPU has AVX-512.
+#[inline(always)]
+unsafe fn halve(v: __m512) -> __m256 {
+    // SAFETY: the caller's.
+    unsafe { _mm512_castps512_ps256(_mm512_add_ps(v, _mm512_shuffle_f32x4::<0b01_00_11_10>(v, v))) }
 }
 
 // SAFETY of all blocks: the trait's contract.
@@ -105,10 +115,8 @@ impl Lanes for __m512 {
     #[inline(always)]
     unsafe fn sum_of_four(four: [Self; 4]) -> [f32; 4] {
         unsafe {
-            let halved = four.map(|v| {
-                let high = _mm512_shuffle_f32x4::<0b01_00_11_10>(v, v);
-                _mm512_castps512_ps256(_mm512_add_ps(v, high))
-            });
+            let [a, b, c, d] = four;
+            let halved = [halve(a), halve(b), halve(c), halve(d)];
             super::avx2::sums(halved)
         }
     }
@@ -124,7 +132,7 @@ impl Lanes for __m512 {
     }
 
     #[inline(always)]
-    unsafe fn block(rows: usize, vectors: usize, block: &Block) {
-        unsafe { compiled_block(rows, vectors, block) }
+    unsafe fn block<E: Element, const COPY: bool>(rows: usize, vectors: usize, block: &Block<E>) {
+        unsafe { compiled_block::<E, COPY>(rows, vectors, block) }
     }
 }

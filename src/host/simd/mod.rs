@@ -156,8 +156,8 @@ pub trait Lanes: Copy {
     unsafe fn largest(self) -> f32;
     /// Asks for the cache line at `at` in the second-level cache; any address is allowed.
     unsafe fn prefetch(at: *const u8);
-    /// A register block of a product, compiled once for the instruction set.
-    unsafe fn block(rows: usize, vectors: usize, block: &Block);
+    /// A register block of a product, compiled once for the instruction set; see [`super::kernels::block::any`].
+    unsafe fn block<E: Element, const COPY: bool>(rows: usize, vectors: usize, block: &Block<E>);
 }
 
 /// `e^x` to 2 ulp for x ≤ 0 (clamped at −87): range reduction by ln 2 in two parts, then a polynomial of degree 6 (Taylor, on |r| ≤ ln 2 / 2).

@@ -1,7 +1,7 @@
 //! Plain Rust: 8 lanes in an array, which compilers turn into whatever vectors the target has. Miri runs it.
 #![expect(unsafe_code, reason = "loads and stores go through raw pointers, as on the other instruction sets")]
 
-use super::Lanes;
+use super::{Element, Lanes};
 use crate::host::kernels::block::{self, Block};
 
 /// Lanes.
@@ -113,7 +113,7 @@ impl Lanes for Portable {
     unsafe fn prefetch(_at: *const u8) {}
 
     #[inline(always)]
-    unsafe fn block(rows: usize, vectors: usize, block: &Block) {
-        unsafe { block::any::<Self>(rows, vectors, block) }
+    unsafe fn block<E: Element, const COPY: bool>(rows: usize, vectors: usize, block: &Block<E>) {
+        unsafe { block::any::<Self, E, COPY>(rows, vectors, block) }
     }
 }
