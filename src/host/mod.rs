@@ -1,8 +1,12 @@
 //! This very machine: slim and baseline kernels run on its CPU and timed, and predicted by the same simulator.
 
+pub mod clock;
+pub mod cpu;
 pub mod kernels;
+pub mod measure;
 pub mod memory;
 pub mod reference;
+pub mod samples;
 pub mod simd;
 pub mod team;
 

@@ -1,5 +1,7 @@
 //! Threads that stay where they are put.
 
+use super::clock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Working memory that one thread writes in one phase and others read in the next.
@@ -30,6 +32,8 @@ pub struct Team {
     workers: Option<rayon::ThreadPool>,
     threads: usize,
     pinned: bool,
+    /// Nanoseconds that the worst thread was kept from running, in all phases since last asked.
+    lost: AtomicU64,
 }
 
 impl Team {
@@ -42,7 +46,7 @@ impl Team {
         if threads <= 1 {
             // The last CPU: the first serves interrupts on most machines.
             let pinned = cpus.last().is_some_and(|&cpu| pin(cpu));
-            return Ok(Self { workers: None, threads: 1, pinned });
+            return Ok(Self { workers: None, threads: 1, pinned, lost: AtomicU64::new(0) });
         }
         let pinned = cpus.len() >= threads;
         let workers = rayon::ThreadPoolBuilder::new()
@@ -53,7 +57,7 @@ impl Team {
                 }
             })
             .build()?;
-        Ok(Self { workers: Some(workers), threads, pinned })
+        Ok(Self { workers: Some(workers), threads, pinned, lost: AtomicU64::new(0) })
     }
 
     /// How many.
@@ -70,10 +74,27 @@ impl Team {
 
     /// Runs `work` on every thread, which is told its number, and waits for all.
     pub fn run<R: Send>(&self, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
-        match &self.workers {
-            None => vec![work(0)],
-            Some(workers) => workers.broadcast(|context| work(context.index())),
-        }
+        let watched = |thread| {
+            let (wall, cpu) = (std::time::Instant::now(), clock::thread_nanos());
+            let result = work(thread);
+            let lost = cpu.and_then(|before| {
+                let busy = clock::thread_nanos()?.saturating_sub(before);
+                Some(u64::try_from(wall.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_sub(busy))
+            });
+            (result, lost.unwrap_or(0))
+        };
+        let results = match &self.workers {
+            None => vec![watched(0)],
+            Some(workers) => workers.broadcast(|context| watched(context.index())),
+        };
+        let worst = results.iter().map(|(_, lost)| *lost).max().unwrap_or(0);
+        self.lost.fetch_add(worst, Ordering::Relaxed);
+        results.into_iter().map(|(result, _)| result).collect()
+    }
+
+    /// Nanoseconds that threads were kept from running since this was last asked: of each phase, those of the worst.
+    pub fn take_lost(&self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
     }
 }
 

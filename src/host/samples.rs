@@ -1,0 +1,74 @@
+//! Times from a shared machine: many samples, the disturbed ones left out and counted, a median and a spread.
+
+use super::team::Team;
+use std::time::Instant;
+
+/// Times of one thing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Samples {
+    seconds: Vec<f64>,
+    /// Samples that were left out because a thread was kept from running.
+    pub rejected: u64,
+}
+
+/// Part of a sample's time that a thread may be kept from running.
+const LOST_PART: f64 = 0.01;
+/// And nanoseconds beside: what reading the clocks takes.
+const LOST_NANOS: f64 = 5_000.0;
+
+impl Samples {
+    /// Times `work` on `team` once.
+    pub fn take(&mut self, team: &Team, work: impl FnOnce()) {
+        team.take_lost();
+        let start = Instant::now();
+        work();
+        let seconds = start.elapsed().as_secs_f64();
+        if team.take_lost() as f64 > LOST_PART * seconds * 1e9 + LOST_NANOS {
+            self.rejected += 1;
+        } else {
+            self.seconds.push(seconds);
+        }
+    }
+
+    /// Takes over a time that was measured elsewhere.
+    pub fn push(&mut self, seconds: f64) {
+        self.seconds.push(seconds);
+    }
+
+    /// How many count.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.seconds.len()
+    }
+
+    /// Whether none does.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.seconds.is_empty()
+    }
+
+    /// The value below which a part `q` of them lies, interpolated; `None` of none.
+    #[must_use]
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        let mut sorted = self.seconds.clone();
+        sorted.sort_by(f64::total_cmp);
+        let at = q * (sorted.len().checked_sub(1)?) as f64;
+        let (low, high) = (at.floor() as usize, at.ceil() as usize);
+        Some(sorted[low] + (sorted[high] - sorted[low]) * (at - at.floor()))
+    }
+
+    /// The median, in seconds; `None` of none.
+    #[must_use]
+    pub fn median(&self) -> Option<f64> {
+        self.quantile(0.5)
+    }
+
+    /// Half the distance of the quartiles over the median: the part by which a time varies; `None` of fewer than three.
+    #[must_use]
+    pub fn spread(&self) -> Option<f64> {
+        if self.len() < 3 {
+            return None;
+        }
+        Some((self.quantile(0.75)? - self.quantile(0.25)?) / (2.0 * self.median()?))
+    }
+}
