@@ -109,7 +109,10 @@ impl Args {
             .map_err(|error| CliError::usage(format!("cannot write the table: {error}")))?;
         write_atomically(&self.out, &csv)?;
         print(|out| {
-            let header = ["heads", "head_dim", "context", "batch", "dtype", "threads", "tier", "kv-cache", "slim-k", "ratio", "±"];
+            let header = [
+                "heads", "head_dim", "context", "batch", "dtype", "threads", "tier", "kv-cache", "slim-k",
+                "ratio", "±",
+            ];
             let mut table = TableWriter::new(&header, 0, output::width());
             for point in &points.measured {
                 table.row(row(point));

@@ -8,6 +8,7 @@ mod combine;
 mod kv_cache;
 pub mod phases;
 mod pieces;
+pub mod probes;
 mod product;
 pub mod rotation;
 mod scores;

@@ -1,6 +1,7 @@
 //! The phases of a tile by themselves, on rows that lie in the second-level cache: what calibration measures.
 #![expect(unsafe_code, reason = "calls kernels of an instruction set")]
 
+use super::kv_cache::weighted_sums;
 use super::product::Product;
 use super::scores::{Rows, scores};
 use super::scratch::Scratch;
@@ -13,6 +14,8 @@ use crate::host::simd::{Element, Isa, Kernel, Lanes};
 pub enum Phase {
     /// Scores of all heads.
     Scores,
+    /// Weighted sums of all heads, each over its own elements.
+    WeightedSums,
     /// Softmax of all heads.
     Softmax,
     /// `P·K` of all heads.
@@ -77,6 +80,11 @@ impl<E: Element> Kernel for Repeat<'_, E> {
                     Phase::Scores => {
                         let rows = Rows { rows, heads, head_dim };
                         scores::<L, E>(&scratch.query, rows, &mut scratch.scores, tile);
+                    }
+                    Phase::WeightedSums => {
+                        let rows = Rows { rows, heads, head_dim };
+                        let sums = &mut sums[..width];
+                        weighted_sums::<L, E>(&scratch.scores, tile, &scratch.rescale, rows, sums);
                     }
                     Phase::Softmax => {
                         softmax::<L>(&mut scratch.scores, tile, tile, seen, &mut scratch.rescale);

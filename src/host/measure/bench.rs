@@ -73,7 +73,8 @@ impl<E: Element> Caches<E> {
         if !enough {
             *held = None;
             let pattern = pattern();
-            let (keys, values) = (Buffer::repeating(elements, &pattern)?, Buffer::repeating(elements, &pattern)?);
+            let (keys, values) =
+                (Buffer::repeating(elements, &pattern)?, Buffer::repeating(elements, &pattern)?);
             *held = Some(Self { keys, values, pattern });
         }
         held.as_mut().ok_or_else(|| std::io::ErrorKind::OutOfMemory.into())

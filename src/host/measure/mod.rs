@@ -1,9 +1,10 @@
 //! Attention of one layer, timed on this CPU over a grid of shapes: baseline and slim schemes side by side.
 
-mod bench;
+pub(in crate::host) mod bench;
 mod grid;
 mod table;
 
+pub(in crate::host) use bench::pattern;
 pub use bench::{Bench, Effort, Timed};
 pub use grid::{Skipped, full_grid, quick_grid};
 pub use table::{TableError, read, write};

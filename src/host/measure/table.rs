@@ -129,10 +129,9 @@ pub fn read(from: impl Read) -> Result<(String, Vec<Measured>), TableError> {
 
 impl Row {
     fn point(&self, wrong: &dyn Fn(&str, String) -> TableError) -> Result<Measured, TableError> {
-        let dtype: Dtype = self
-            .dtype
-            .parse()
-            .map_err(|_| wrong("dtype", format!("'{}' is no type: expected fp32, bf16 or fp16", self.dtype)))?;
+        let dtype: Dtype = self.dtype.parse().map_err(|_| {
+            wrong("dtype", format!("'{}' is no type: expected fp32, bf16 or fp16", self.dtype))
+        })?;
         let counts = [
             ("heads", self.heads),
             ("head_dim", self.head_dim),
@@ -148,7 +147,10 @@ impl Row {
         }
         let summary = |column: &str, median: f64, spread: f64, samples| {
             if !(median.is_finite() && median > 0.0) {
-                return Err(wrong(&format!("{column}_seconds"), format!("{median}: expected a time above 0")));
+                return Err(wrong(
+                    &format!("{column}_seconds"),
+                    format!("{median}: expected a time above 0"),
+                ));
             }
             if !(spread.is_finite() && spread >= 0.0) {
                 return Err(wrong(&format!("{column}_spread"), format!("{spread}: expected 0 or more")));
@@ -156,7 +158,10 @@ impl Row {
             Ok(Summary { median, spread, samples })
         };
         let mut times = vec![
-            (HostScheme::KvCache, summary("kv-cache", self.kv_cache, self.kv_cache_spread, self.kv_cache_samples)?),
+            (
+                HostScheme::KvCache,
+                summary("kv-cache", self.kv_cache, self.kv_cache_spread, self.kv_cache_samples)?,
+            ),
             (HostScheme::SlimK, summary("slim-k", self.slim_k, self.slim_k_spread, self.slim_k_samples)?),
         ];
         if let (Some(median), Some(spread), Some(samples)) =
@@ -164,12 +169,8 @@ impl Row {
         {
             times.push((HostScheme::SlimKRecompute, summary("slim-k-recompute", median, spread, samples)?));
         }
-        let shape = Shape {
-            heads: self.heads,
-            head_dim: self.head_dim,
-            context: self.context,
-            batch: self.batch,
-        };
+        let shape =
+            Shape { heads: self.heads, head_dim: self.head_dim, context: self.context, batch: self.batch };
         let setting = Setting { shape, dtype, threads: self.threads, tier: self.tier };
         Ok(Measured { setting, times, rejected: self.rejected })
     }
