@@ -10,6 +10,7 @@ use slimsim::config::{
     self, AcceleratorFile, AxisTarget, AxisValue, FileKind, ModelFile, Overrides, PresetKind,
     load_accelerator, load_memory, load_model,
 };
+use slimsim::hardware::kernel::{Kind, Phase};
 use slimsim::hardware::mac_array::MacArray;
 use slimsim::hardware::sram::OnChipBandwidth;
 use slimsim::model::{Encoder, Mla, Moe, Norm, NormSpan, Position};
@@ -126,6 +127,32 @@ shared_sram = "203 fJ/bit"
 local_sram = "0.0447 pJ/bit"
 vector_op = "2.3 pJ"
 mac = { bf16 = "0.75 pJ", int8 = "150 fJ" }
+[kernel_profile]
+framework = "mine"
+source = "measured here"
+note = "a note"
+machine = "8 cores, one of a kind"
+[[kernel_profile.kernel]]
+kind = "slim-k"
+dtype = "bf16"
+policy = { split = "even-blocks", block = 64, padded_rows = 6, pipelined = false }
+constants = { launch = "2 us", overlap = 0 }
+[[kernel_profile.rate]]
+phase = "weighted-sums" # a comment
+kind = "slim-k"
+dtype = "bf16"
+heads = 32
+head_dim = 128
+tile = 64
+macs_per_second = 112_000_000_001
+spread = 0.011
+[[kernel_profile.rate]]
+phase = "stream"
+dtype = "bf16"
+heads = 1
+head_dim = 128
+tile = 64
+bandwidth = "16.3 GB/s"
 "#;
 
 #[test]
@@ -154,10 +181,20 @@ fn every_key_arrives_and_is_shown() {
         assert_eq!(machine.energy.shared_sram_pj_per_bit, Some(0.203));
         assert_eq!(machine.energy.mac_pj, [(Dtype::Bf16, 0.75), (Dtype::Int8, 0.15)]);
 
+        let own = machine.own_kernels.as_ref().unwrap();
+        assert_eq!((own.name.as_str(), own.accelerator.as_str()), ("everything", "everything"));
+        assert_eq!(own.machine.as_deref(), Some("8 cores, one of a kind"));
+        assert_eq!((own.kernels[0].kind, own.kernels[0].policy.padded_rows), (Kind::SlimK, Some(6)));
+        let rate = |phase| own.rate(phase, Kind::SlimK, Dtype::Bf16, 32, 128);
+        assert_eq!(rate(Phase::WeightedSums), Some(112_000_000_001.0));
+        assert_eq!((rate(Phase::Stream), rate(Phase::Scores)), (Some(16.3e9), None));
+        assert_eq!(machine.kernels, None, "a profile is used where it is asked for");
+
         let set = Overrides::parse(&["hbm.latency=1 us"]).unwrap();
         let text = config::show_accelerator(path, &set).unwrap();
         assert!(text.contains("bandwidth = \"3.35 TB/s\"  # HBM3\n"), "{text}");
         assert!(text.contains("latency = \"1 us\"  # --set\n"), "{text}");
+        assert!(text.contains("[[kernel_profile.rate]]\nphase = \"weighted-sums\"  # a comment\n"), "{text}");
         let again = with_file("y.toml", &text, |path| load_accelerator(path, &none())).unwrap();
         assert_eq!(again, load_accelerator(path, &set).unwrap());
     });

@@ -6,10 +6,13 @@ use std::fs;
 
 use proptest::prelude::*;
 use slimsim::config::{
-    PresetKind, kernel_presets, load_kernels, preset_names, preset_text, show_kernels, write_kernels,
+    KernelChoice, Overrides, PresetKind, kernel_presets, load_accelerator, load_experiment, load_kernels,
+    preset_names, preset_text, show_kernels, write_accelerator, write_kernels,
 };
+use slimsim::hardware::Accelerator;
 use slimsim::hardware::kernel::{
-    Constants, FitQuality, Kernel, KernelProfile, Kind, LaunchPlusBytes, Policy, SplitRule, Tiling,
+    Constants, FitQuality, Kernel, KernelProfile, Kind, LaunchPlusBytes, MeasuredRate, Phase, Policy,
+    SplitRule, Tiling,
 };
 use slimsim::units::{Dtype, Picos};
 
@@ -198,6 +201,73 @@ fn an_accelerators_file_is_found_from_the_profiles_folder() {
     });
 }
 
+/// A preset with a profile of its own.
+fn measured(kernels: Vec<Kernel>, rates: Vec<MeasuredRate>) -> Accelerator {
+    let machine = load_accelerator("a100-sxm", &Overrides::default()).unwrap();
+    let profile = KernelProfile {
+        name: machine.name.clone(),
+        accelerator: machine.name.clone(),
+        framework: "mine".to_owned(),
+        source: "measured".to_owned(),
+        note: None,
+        machine: Some("this one".to_owned()),
+        kernels,
+        rates,
+    };
+    Accelerator { own_kernels: Some(profile.into()), ..machine }
+}
+
+fn any_kernel() -> Kernel {
+    let constants = Constants { launch: Picos(1), ..Constants::default() };
+    Kernel {
+        kind: Kind::Mha,
+        dtype: Dtype::Bf16,
+        name: None,
+        policy: Policy::PLAIN,
+        constants,
+        rival: None,
+        fit: None,
+    }
+}
+
+#[test]
+fn an_accelerators_file_stands_for_the_profile_in_it() {
+    let machine = measured(vec![any_kernel()], Vec::new());
+    let text = write_accelerator(&machine);
+    with_file(&text, |path| {
+        let profile = load_kernels(path).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(Some(&profile), machine.own_kernels.as_deref());
+        let refused = show_kernels(path).unwrap_err().to_string();
+        assert!(refused.contains("slimsim show accelerator"), "{refused}");
+
+        let read = load_accelerator(path, &Overrides::default()).unwrap();
+        assert_eq!((&read, &read.kernels), (&machine, &None));
+        let own = KernelChoice::load("own").unwrap();
+        let selected = KernelChoice::select(Some(&own), read.clone()).unwrap();
+        assert_eq!(selected.kernels.as_deref(), Some(&profile));
+        assert_eq!(KernelChoice::select(None, selected).unwrap(), read);
+        let plain = load_accelerator("a100-sxm", &Overrides::default()).unwrap();
+        let refused = KernelChoice::select(Some(&own), plain.clone()).unwrap_err().to_string();
+        assert!(refused.contains("accelerator 'a100-sxm' has no kernels of its own"), "{refused}");
+        let other = KernelChoice::load(path).unwrap();
+        assert_eq!(KernelChoice::select(Some(&other), plain).unwrap().kernels.as_deref(), Some(&profile));
+        assert_eq!((own.name(), other.name()), ("own", "a100-sxm"));
+    });
+    // Without the table it is an accelerator all the same, and an accelerator's errors are shown.
+    let (plain, _) = text.split_once("\n[kernel_profile]").unwrap();
+    let refused = with_file(plain, load_kernels).unwrap_err().to_string();
+    assert!(refused.contains("mine.toml has no kernels of its own"), "{refused}");
+    let refused = with_file(&text.replace("count = 108", "count = 0"), load_kernels).unwrap_err().to_string();
+    assert!(refused.contains("'cores.count' is zero"), "{refused}");
+}
+
+#[test]
+fn an_experiment_may_ask_for_the_machines_own_kernels() {
+    with_file("kernels = \"own\"\n", |path| {
+        assert_eq!(load_experiment(path).unwrap().kernels.as_deref(), Some("own"));
+    });
+}
+
 /// Any time that a file may give.
 fn times() -> impl Strategy<Value = Picos> {
     prop_oneof![0..=1_000_000_000_000_u64, 0..100_000_000_u64].prop_map(Picos)
@@ -225,7 +295,11 @@ fn policies(kind: Kind) -> impl Strategy<Value = Policy> {
             block,
             unsplit,
             items_per_core,
-            heads: if kind == Kind::Mla { heads } else { 1 },
+            heads: match kind {
+                Kind::Mla => heads,
+                Kind::SlimK => slimsim::config::limits::MAX_HEADS,
+                _ => 1,
+            },
             padded_rows: (kind != Kind::Gemm && block.is_multiple_of(3)).then_some(heads),
             quick_unsplit: kind != Kind::Gemm && block.is_multiple_of(2),
             serial_combine: kind != Kind::Gemm && unsplit.is_multiple_of(2),
@@ -297,6 +371,25 @@ fn kernels() -> impl Strategy<Value = Kernel> {
     )
 }
 
+fn rates() -> impl Strategy<Value = MeasuredRate> {
+    let phases = proptest::sample::select(Phase::ALL.to_vec());
+    let kinds = proptest::option::of(proptest::sample::select(Kind::ALL.to_vec()));
+    let dtypes = proptest::sample::select(Dtype::ALL.to_vec());
+    let shape = (1..=64_u64, 1..=512_u64, 1..=4096_u64);
+    (phases, kinds, dtypes, shape, 1..=1_000_000_000_000_000_000_u64, 0.0..=1.0).prop_map(
+        |(phase, kind, dtype, (heads, head_dim, tile), per_second, spread)| MeasuredRate {
+            phase,
+            kind,
+            dtype,
+            heads,
+            head_dim,
+            tile,
+            per_second,
+            spread,
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -312,10 +405,30 @@ proptest! {
                 kernels.push(kernel);
             }
         }
+        let (machine, rates) = (None, Vec::new());
         let profile =
-            KernelProfile { name, accelerator: "h100-sxm".to_owned(), framework, source, note, kernels };
+            KernelProfile { name, accelerator: "h100-sxm".to_owned(), framework, source, note, machine, kernels, rates };
         let text = write_kernels(&profile);
         prop_assert_eq!(parse(&text), profile, "{}", text);
+    }
+
+    /// The same of an accelerator that has a profile of its own, with rates.
+    #[test]
+    fn an_accelerator_that_is_written_is_read_back(
+        kernel in kernels(), launch in times(), drawn in proptest::collection::vec(rates(), 0..6),
+    ) {
+        let mut rates: Vec<MeasuredRate> = Vec::new();
+        let shape = |r: &MeasuredRate| (r.phase, r.kind, r.dtype, r.heads, r.head_dim);
+        for rate in drawn {
+            if !rates.iter().any(|r| shape(r) == shape(&rate)) {
+                rates.push(rate);
+            }
+        }
+        let mut machine = measured(vec![kernel], rates);
+        machine.overheads.launch = launch;
+        let text = write_accelerator(&machine);
+        let read = with_file(&text, |path| load_accelerator(path, &Overrides::default()));
+        prop_assert_eq!(read.unwrap_or_else(|error| panic!("{error}\n{text}")), machine, "{}", text);
     }
 
     /// Whatever a file says, it is read or refused with a text; nothing panics.

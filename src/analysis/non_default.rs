@@ -2,7 +2,7 @@
 //! that it always names.
 
 use crate::attention::{self, Conditions, QkNorm, Rotation};
-use crate::config::NormForm;
+use crate::config::{NormForm, OWN_KERNELS};
 use crate::units::Dtype;
 use serde::{Serialize, Serializer};
 use std::num::NonZeroU64;
@@ -92,7 +92,10 @@ impl NonDefault {
     #[must_use]
     pub fn words(&self) -> String {
         let mut parts = Vec::new();
-        parts.extend(self.kernels.map(|name| format!("the kernels of {name}")));
+        parts.extend(self.kernels.map(|name| match name {
+            OWN_KERNELS => "the machine's own kernels".to_owned(),
+            name => format!("the kernels of {name}"),
+        }));
         parts.extend(self.query_tokens.map(|q| format!("query tokens {q}")));
         parts.extend(self.encoder_tokens.map(|n| format!("encoder tokens {n}")));
         parts.extend(self.sparsity.map(|s| format!("sparsity {s}")));

@@ -2,22 +2,20 @@
 
 use crate::attention::{Conditions, Precision, Scheme};
 use crate::config::{
-    AcceleratorFile, ConfigError, ModelFile, Overrides, PinnedNumbers, PinnedPoint, Pins, Tolerance,
-    load_kernels,
+    AcceleratorFile, ConfigError, KernelChoice, ModelFile, Overrides, PinnedNumbers, PinnedPoint, Pins,
+    Tolerance,
 };
 use crate::hardware::Accelerator;
-use crate::hardware::kernel::KernelProfile;
 use crate::model::Model;
 use crate::step::{Point, SetupError, Simulator};
 use serde::Serialize;
 use serde_json::Value;
-use std::sync::Arc;
 
 /// Simulates points in the order asked for, remembering the last machine, model and scheme.
 pub struct Predictor<'a> {
     conditions: Conditions,
     set: &'a Overrides,
-    kernels: Option<Arc<KernelProfile>>,
+    kernels: Option<KernelChoice>,
     machines: Vec<(String, Accelerator)>,
     models: Vec<(String, Model)>,
     simulators: Vec<([String; 2], &'static Scheme, Result<Simulator, SetupError>)>,
@@ -26,7 +24,7 @@ pub struct Predictor<'a> {
 impl<'a> Predictor<'a> {
     /// Nothing loaded yet.
     #[must_use]
-    pub fn new(conditions: &Conditions, set: &'a Overrides, kernels: Option<Arc<KernelProfile>>) -> Self {
+    pub fn new(conditions: &Conditions, set: &'a Overrides, kernels: Option<KernelChoice>) -> Self {
         Self {
             conditions: conditions.clone(),
             set,
@@ -42,7 +40,7 @@ impl<'a> Predictor<'a> {
             return Ok(known.clone());
         }
         let machine = AcceleratorFile::open(name)?.resolve(self.set)?;
-        let machine = Accelerator { kernels: self.kernels.clone(), ..machine };
+        let machine = KernelChoice::select(self.kernels.as_ref(), machine)?;
         self.machines.push((name.to_owned(), machine.clone()));
         Ok(machine)
     }
@@ -158,7 +156,7 @@ pub fn compare(pins: &Pins) -> Result<PinsDocument, ConfigError> {
         query_tokens: pins.query_tokens,
         plan: pins.plan.clone(),
     };
-    let kernels = pins.kernels.as_deref().map(load_kernels).transpose()?.map(Arc::new);
+    let kernels = pins.kernels.as_deref().map(KernelChoice::load).transpose()?;
     let mut predictor = Predictor::new(&conditions, &pins.set, kernels);
     let mut moved = Vec::new();
     for pin in &pins.points {

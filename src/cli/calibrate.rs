@@ -162,7 +162,9 @@ impl Args {
                 env!("CARGO_PKG_VERSION"),
                 self.seed
             )),
+            machine: None,
             kernels,
+            rates: Vec::new(),
         }
     }
 

@@ -27,8 +27,7 @@ impl PinArgs {
         let experiment = load_experiment(&self.experiment)?;
         let study = Selectors::default().resolve(Some(&self.experiment))?;
         let contexts = study.require_contexts()?;
-        let mut predictor =
-            Predictor::new(&study.conditions, &study.overrides, study.accelerators[0].kernels.clone());
+        let mut predictor = Predictor::new(&study.conditions, &study.overrides, study.kernels.clone());
         let mut points = Vec::new();
         let mut reason = None;
         for accelerator in &experiment.accelerators {
@@ -65,7 +64,10 @@ impl PinArgs {
             weight_dtype: study.conditions.precision.weights,
             cache_dtype: study.cache_types,
             query_tokens: study.conditions.query_tokens,
-            kernels: experiment.kernels.as_deref().map(|k| reference(&self.out, k)),
+            kernels: experiment.kernels.as_deref().map(|k| match k {
+                config::OWN_KERNELS => k.to_owned(),
+                name => reference(&self.out, name),
+            }),
             plan: study.conditions.plan.clone(),
             set: study.overrides.clone(),
             tolerance: Tolerance::default(),

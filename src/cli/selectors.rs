@@ -4,13 +4,12 @@ use super::{CliError, output};
 use crate::analysis::NonDefault;
 use crate::attention::{self, Conditions, Precision, QkNorm, Rotation, Scheme, Sparsity, evidence};
 use crate::config::limits::{MAX_BATCH, MAX_CONTEXT};
-use crate::config::{self, CacheTypes, Experiment, NormForm, Overrides};
+use crate::config::{self, CacheTypes, Experiment, KernelChoice, NormForm, Overrides};
 use crate::hardware::Accelerator;
 use crate::model::{Model, Norm};
 use crate::step::search::PLAN_NAMES;
 use crate::units::Dtype;
 use clap::Args;
-use std::sync::Arc;
 
 /// Schemes that are compared where none are named.
 const DEFAULT_SCHEMES: [&str; 2] = [attention::BASELINE, "slim-k"];
@@ -82,7 +81,7 @@ pub struct Selectors {
     #[arg(long, value_name = "NAME")]
     pub plan: Option<String>,
 
-    /// Kernel profile [default: the free mapper]
+    /// Kernel profile, accelerator file that has one, or `own`: each accelerator's [default: the free mapper]
     #[arg(long, value_name = "NAME")]
     pub kernels: Option<String>,
 
@@ -96,8 +95,10 @@ pub struct Selectors {
 pub struct Study {
     /// Machines, at least one.
     pub accelerators: Vec<Accelerator>,
-    /// Kernel profile, where one was asked for.
-    pub kernels: Option<&'static str>,
+    /// Kernels, where any were asked for.
+    pub kernels: Option<KernelChoice>,
+    /// Their name.
+    pub kernels_name: Option<&'static str>,
     /// Models, at least one.
     pub models: Vec<Model>,
     /// Schemes in the order asked for, at least one.
@@ -130,7 +131,7 @@ impl Selectors {
         let Experiment { accelerators, models, schemes, batches, kernels, plan, set, .. } = base;
 
         let kernels = self.kernels.as_ref().or(kernels.as_ref());
-        let kernels = kernels.map(|name| config::load_kernels(name).map(Arc::new)).transpose()?;
+        let kernels = kernels.map(|name| KernelChoice::load(name)).transpose()?;
         let plan = self.plan.clone().or(plan);
         if let Some(name) = &plan {
             check_name("plan", name, &PLAN_NAMES, named_in(self.plan.is_some()))?;
@@ -150,20 +151,18 @@ impl Selectors {
         self.push_options(&mut overrides)?;
         let accelerators = accelerators
             .iter()
-            .map(|a| {
-                let accelerator = config::load_accelerator(a, &overrides)?;
-                Ok(Accelerator { kernels: kernels.clone(), ..accelerator })
-            })
+            .map(|a| KernelChoice::select(kernels.as_ref(), config::load_accelerator(a, &overrides)?))
             .collect::<Result<Vec<_>, config::ConfigError>>()?;
         let models =
             models.iter().map(|m| config::load_model(m, &overrides)).collect::<Result<Vec<_>, _>>()?;
 
         let cache_types = self.cache_dtype.unwrap_or(base.cache_dtype);
         // Told in every document of the process, which there is one of.
-        let kernels = kernels.map(|profile| &*profile.name.clone().leak());
+        let kernels_name = kernels.as_ref().map(|kernels| &*kernels.name().to_owned().leak());
         let study = Study {
             accelerators,
             kernels,
+            kernels_name,
             models,
             schemes,
             schemes_named,
@@ -247,7 +246,7 @@ impl Study {
         let flash = self.overrides.flash_norm() && model.norm == Norm::FlashRms;
         let tokens = model.encoder.map(|e| e.tokens).filter(|_| self.overrides.set_encoder_tokens());
         NonDefault {
-            kernels: self.kernels,
+            kernels: self.kernels_name,
             encoder_tokens: tokens,
             norm: flash.then_some(NormForm::Flash),
             ..NonDefault::of(&self.conditions)

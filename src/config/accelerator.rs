@@ -6,7 +6,7 @@ use super::raw::{
 };
 use super::reader::{Field, Reader};
 use super::scalars::Named;
-use super::source::Origin;
+use super::source::{Origin, Source};
 use crate::hardware::energy::EnergyTable;
 use crate::hardware::hbm::service::Attached;
 use crate::hardware::interconnect::Cluster;
@@ -16,6 +16,7 @@ use crate::hardware::vector_unit::VectorUnit;
 use crate::hardware::{Accelerator, Cores, Overheads};
 use crate::units::{Dtype, Picos};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Operations to rotate one element where a file does not say.
 pub(crate) const ROTATE_OPS: u64 = 6;
@@ -177,12 +178,16 @@ impl RawSram {
 }
 
 impl RawAccelerator {
-    /// Checks what keys mean together; the file lies in `folder`. Returns the parts that the memory is made of.
-    pub(crate) fn validate(&self, folder: &Path, reader: &mut Reader) -> Option<Attached> {
+    /// Checks what keys mean together; they stand in `sources`, first of them the file. Returns the parts that the memory is made of.
+    pub(crate) fn validate(&self, sources: &[Arc<Source>], reader: &mut Reader) -> Option<Attached> {
+        if let Some(profile) = self.kernel_profile.value() {
+            reader.within("kernel_profile", |reader| profile.validate(sources, reader));
+        }
         if let Some(cores) = self.cores.value() {
             self.validate_cores(cores, reader);
         }
-        self.hbm.value()?.validate(folder, reader)
+        let folder = sources.first().and_then(|file| Path::new(&file.name).parent());
+        self.hbm.value()?.validate(folder.unwrap_or(Path::new("")), reader)
     }
 
     fn validate_cores(&self, cores: &RawCores, reader: &mut Reader) {
@@ -228,8 +233,10 @@ impl RawAccelerator {
             })
         })?;
         let hbm = self.hbm.map(|raw| raw.resolve(parts))?;
+        let name = self.name.value().cloned().unwrap_or_else(|| file_name.to_owned());
+        let own_kernels = self.kernel_profile.map(|raw| raw.resolve(&name).map(Arc::new))?;
         Some(Accelerator {
-            name: self.name.value().cloned().unwrap_or_else(|| file_name.to_owned()),
+            name,
             clock: self.clock.get()?,
             cores: Cores {
                 count: cores.count.get()?.0,
@@ -247,6 +254,7 @@ impl RawAccelerator {
             energy: self.resolve_energy(),
             free_activations: self.free_activations.get().unwrap_or(false),
             kernels: None,
+            own_kernels,
             source: self.source.value().cloned().unwrap_or_default(),
             note: self.note.value().cloned(),
         })

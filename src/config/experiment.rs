@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::conditions::CacheTypes;
 use super::diagnostic::{ConfigError, Diagnostic};
+use super::kernels::OWN_KERNELS;
 use super::load::{finish, read_file};
 use super::overrides::{ENCODER_TOKENS, Override, Overrides, follow};
 use super::presets::{self, PresetKind};
@@ -181,6 +182,9 @@ pub(crate) fn overrides(table: &PathTable, source: &Arc<Source>, reader: &mut Re
 /// The kernel profile that a file names.
 pub(crate) fn profile(field: &Field<String>, source: &Source, reader: &mut Reader) -> Option<String> {
     let Field::Read(written) = field else { return None };
+    if written.value == OWN_KERNELS {
+        return Some(written.value.clone());
+    }
     Some(reference(written, PresetKind::Kernels, source, reader))
 }
 

@@ -3,7 +3,8 @@
 use super::diagnostic::{ConfigError, Diagnostic};
 use super::experiment::reference;
 use super::limits::MAX_HEADS;
-use super::load::{finish, stem};
+use super::load::{AcceleratorFile, finish, stem};
+use super::overrides::Overrides;
 use super::presets::{self, PresetKind};
 use super::raw::{RawConstants, RawFit, RawKernel, RawKernelProfile, RawPolicy};
 use super::reader::{Field, FromNode, Located, Reader};
@@ -11,17 +12,88 @@ use super::scalars::Count;
 use super::show;
 use super::source::{Origin, Source};
 use super::tree::Tree;
+use crate::hardware::Accelerator;
 use crate::hardware::kernel::{
     Constants, FitQuality, Kernel, KernelProfile, Kind, LaunchPlusBytes, Policy, Tiling,
 };
 use crate::units::Dtype;
+use std::sync::Arc;
 
-/// Reads a kernel profile: a preset's name or the path of a TOML file.
+/// What a user writes for the profile that belongs to the accelerator itself.
+pub const OWN_KERNELS: &str = "own";
+
+/// Kernels that were asked for.
+#[derive(Debug, Clone)]
+pub enum KernelChoice {
+    /// One profile, whatever the accelerator.
+    One(Arc<KernelProfile>),
+    /// Each accelerator's own.
+    Own,
+}
+
+impl KernelChoice {
+    /// Reads what was asked for: `own`, or what [`load_kernels`] takes.
+    ///
+    /// # Errors
+    /// As [`load_kernels`].
+    pub fn load(written: &str) -> Result<Self, ConfigError> {
+        match written {
+            OWN_KERNELS => Ok(Self::Own),
+            other => load_kernels(other).map(|profile| Self::One(Arc::new(profile))),
+        }
+    }
+
+    /// Its name in results.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::One(profile) => &profile.name,
+            Self::Own => OWN_KERNELS,
+        }
+    }
+
+    /// The accelerator with the kernels that were asked for, if any were.
+    ///
+    /// # Errors
+    /// If it was to have its own and has none.
+    pub fn select(choice: Option<&Self>, accelerator: Accelerator) -> Result<Accelerator, ConfigError> {
+        let kernels = match choice {
+            None => None,
+            Some(Self::One(profile)) => Some(Arc::clone(profile)),
+            Some(Self::Own) => match &accelerator.own_kernels {
+                Some(profile) => Some(Arc::clone(profile)),
+                None => return Err(no_profile(&format!("accelerator '{}'", accelerator.name))),
+            },
+        };
+        Ok(Accelerator { kernels, ..accelerator })
+    }
+}
+
+fn no_profile(what: &str) -> ConfigError {
+    let help = "'slimsim list kernels' shows profiles that are used by their names".to_owned();
+    ConfigError::plain(format!("{what} has no kernels of its own: no table [kernel_profile]"), vec![help])
+}
+
+/// Reads a kernel profile: a preset's name or the path of a TOML file, which may also be that of an accelerator that has a
+/// `[kernel_profile]`.
 ///
 /// # Errors
 /// Everything that is wrong with the file, an unknown accelerator included. An accelerator's file that it names is not opened.
 pub fn load_kernels(name_or_path: &str) -> Result<KernelProfile, ConfigError> {
-    resolve(&open(name_or_path)?, name_or_path)
+    let tree = open(name_or_path)?;
+    if !is_accelerator(&tree) {
+        return resolve(&tree, name_or_path);
+    }
+    let machine = AcceleratorFile::of_tree(tree, name_or_path).resolve(&Overrides::default())?;
+    match machine.own_kernels {
+        Some(profile) => Ok(Arc::unwrap_or_clone(profile)),
+        None => Err(no_profile(&format!("the accelerator in {name_or_path}"))),
+    }
+}
+
+/// Whether a file is that of an accelerator: by tables that no kernel profile has.
+fn is_accelerator(tree: &Tree) -> bool {
+    ["cores", "kernel_profile"].iter().any(|table| tree.root.at(&[table]).is_some())
 }
 
 /// Every preset profile, by name: to choose from by accelerator and framework.
@@ -35,15 +107,22 @@ pub fn kernel_presets() -> Result<Vec<KernelProfile>, ConfigError> {
 /// The resolved TOML of a kernel profile: standard tables, one key a line, usable as a file.
 ///
 /// # Errors
-/// As [`load_kernels`].
+/// As [`load_kernels`]; and an accelerator's file is not taken, whose rates have no place in a file of kernels alone.
 pub fn show_kernels(name_or_path: &str) -> Result<String, ConfigError> {
     let tree = open(name_or_path)?;
+    if is_accelerator(&tree) {
+        let help = format!(
+            "'slimsim show accelerator {name_or_path}' shows all of it, its [kernel_profile] included"
+        );
+        return Err(ConfigError::plain(format!("{name_or_path} is the file of an accelerator"), vec![help]));
+    }
     Ok(show::kernels(&resolve(&tree, name_or_path)?, Some(&tree)))
 }
 
 /// The file of a profile: reading it gives the same one, to the last digit. Times are in picoseconds and rates in bytes a second; other
 /// numbers are written with as many digits as they have, so that a caller rounds them first. The path of an accelerator's file is taken
-/// from the folder of the file that is written.
+/// from the folder of the file that is written. Rates by shape and the machine's identity are left out: their place is an accelerator's
+/// file, which [`write_accelerator`](super::write_accelerator) writes.
 #[must_use]
 pub fn write_kernels(profile: &KernelProfile) -> String {
     show::kernels(profile, None)
@@ -64,7 +143,7 @@ fn resolve(tree: &Tree, name: &str) -> Result<KernelProfile, ConfigError> {
 }
 
 impl RawKernelProfile {
-    fn resolve(&self, file_name: &str, source: &Source, reader: &mut Reader) -> Option<KernelProfile> {
+    fn resolve(&self, file_name: &str, source: &Arc<Source>, reader: &mut Reader) -> Option<KernelProfile> {
         let accelerator = match &self.accelerator {
             Field::Read(written) => Some(reference(written, PresetKind::Accelerator, source, reader)),
             _ => None,
@@ -73,20 +152,22 @@ impl RawKernelProfile {
         for kernel in written {
             kernel.value.validate(reader);
         }
-        no_two_alike(written, source, reader);
+        no_two_alike(written, std::slice::from_ref(source), reader);
         Some(KernelProfile {
             name: self.name.value().cloned().unwrap_or_else(|| file_name.to_owned()),
             accelerator: accelerator?,
             framework: self.framework.value()?.clone(),
             source: self.source.value()?.clone(),
             note: self.note.value().cloned(),
+            machine: None,
+            rates: Vec::new(),
             kernels: written.iter().map(|kernel| kernel.value.resolve()).collect::<Option<_>>()?,
         })
     }
 }
 
 /// Reports kernels that measurements could not tell apart.
-fn no_two_alike(kernels: &[Located<RawKernel>], source: &Source, reader: &mut Reader) {
+pub(super) fn no_two_alike(kernels: &[Located<RawKernel>], sources: &[Arc<Source>], reader: &mut Reader) {
     let identity = |kernel: &RawKernel| -> Option<(Kind, Dtype, Option<String>)> {
         Some((kernel.kind.get()?, kernel.dtype.get()?, kernel.name.map(|name| Some(name.clone()))?))
     };
@@ -94,18 +175,34 @@ fn no_two_alike(kernels: &[Located<RawKernel>], source: &Source, reader: &mut Re
         let Some(this) = identity(&kernel.value) else { continue };
         let before = kernels[..index].iter().find(|other| identity(&other.value).as_ref() == Some(&this));
         let Some(before) = before else { continue };
-        let (line, _) = source.line_column(before.at.start as usize);
         let (kind, dtype, name) = this;
         let named = name.map_or_else(|| "without a name".to_owned(), |name| format!("named '{name}'"));
         let message = format!("a second {} kernel for {dtype} {named}", kind.name());
-        let expected = format!("expected another kind, dtype or name: the first is in line {line}");
+        let first = place(before.at, sources);
+        let expected = format!("expected another kind, dtype or name: the first is in {first}");
         reader.push(Diagnostic::new(kernel.at, message, expected));
     }
+}
+
+/// Where something stands, in words.
+pub(super) fn place(at: Origin, sources: &[Arc<Source>]) -> String {
+    match sources.get(at.source as usize) {
+        Some(source) if at.source == 0 => format!("line {}", source.line_column(at.start as usize).0),
+        Some(source) => source.name.clone(),
+        None => "the same list".to_owned(),
+    }
+}
+
+/// A key's dotted path from the root of the file.
+pub(super) fn from_root(key: &str, reader: &Reader) -> String {
+    let table = reader.key();
+    if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
 }
 
 /// Reports a key that says nothing about a kernel of `kind`.
 fn out_of_place(key: &str, at: Option<Origin>, kind: Kind, expected: &str, reader: &mut Reader) {
     if let Some(at) = at {
+        let key = from_root(key, reader);
         let message = format!("'{key}' of a kernel of kind {}", kind.name());
         reader.push(Diagnostic::new(at, message, expected));
     }
@@ -113,7 +210,7 @@ fn out_of_place(key: &str, at: Option<Origin>, kind: Kind, expected: &str, reade
 
 impl RawKernel {
     /// Checks what keys mean together.
-    fn validate(&self, reader: &mut Reader) {
+    pub(super) fn validate(&self, reader: &mut Reader) {
         if let Field::Read(constants) = &self.constants {
             constants.value.at_most_six(constants.at, reader);
         }
@@ -159,7 +256,7 @@ impl RawKernel {
         }
     }
 
-    fn resolve(&self) -> Option<Kernel> {
+    pub(super) fn resolve(&self) -> Option<Kernel> {
         let kind = self.kind.get()?;
         Some(Kernel {
             kind,
@@ -185,7 +282,8 @@ impl RawPolicy {
         let sides = [("rows", rows, "columns", columns), ("columns", columns, "rows", rows)];
         for (given, at, missing, other) in sides {
             if let (Some(at), None) = (at, other) {
-                let message = format!("'kernel.policy.{given}' without '{missing}'");
+                let given = from_root(&format!("kernel.policy.{given}"), reader);
+                let message = format!("'{given}' without '{missing}'");
                 reader.push(Diagnostic::new(at, message, "expected both sides of the block, or neither"));
             }
         }
@@ -194,7 +292,9 @@ impl RawPolicy {
     fn resolve(&self, kind: Kind) -> Option<Policy> {
         let heads = match kind {
             Kind::Mla => self.heads.map(|n| Some(n.0))?.unwrap_or(MAX_HEADS),
-            _ => 1,
+            // One walk of the rows serves all heads: that is what they are kept whole for.
+            Kind::SlimK => MAX_HEADS,
+            Kind::Mha | Kind::Gqa | Kind::Gemm => 1,
         };
         let side = |field: &Field<Count<_>>| field.map(|n| Some(n.0));
         let tiling = match (side(&self.rows)?, side(&self.columns)?) {
@@ -257,8 +357,8 @@ impl RawFit {
         if let (Some(low), Some(high), Some(at)) = (self.low.get(), self.high.get(), self.high.at())
             && high.0 < low.0
         {
-            let message =
-                format!("'kernel.fit.high' is less than 'kernel.fit.low': {} and {}", high.0, low.0);
+            let [high_key, low_key] = ["kernel.fit.high", "kernel.fit.low"].map(|key| from_root(key, reader));
+            let message = format!("'{high_key}' is less than '{low_key}': {} and {}", high.0, low.0);
             reader.push(Diagnostic::new(at, message, "the 95th percentile is no less than the 5th"));
         }
     }

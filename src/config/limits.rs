@@ -27,6 +27,8 @@ pub const MAX_BLOCK_TOKENS: u64 = 1 << 24;
 pub const MAX_ARRAY: u64 = 1 << 16;
 /// Most multiply–accumulates, lanes or exponentials in a cycle of one core.
 pub const MAX_RATE: u64 = 1 << 32;
+/// Most multiply–accumulates or exponentials a second of one core.
+pub const MAX_PER_SECOND: u64 = 1 << 60;
 /// Most cycles of pipeline latency.
 pub const MAX_CYCLES: u64 = 1 << 20;
 /// Most banks of a memory.

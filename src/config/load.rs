@@ -44,6 +44,14 @@ pub fn show_accelerator(name_or_path: &str, overrides: &Overrides) -> Result<Str
     Ok(show::accelerator(&accelerator, Some(&tree)))
 }
 
+/// The file of an accelerator: reading it gives the same one, to the last digit. Times are in picoseconds and rates in bytes a second; other
+/// numbers are written with as many digits as they have, so that a caller rounds them first. Of its kernel profiles the own one is written,
+/// which takes the accelerator's name. The path of a memory part is taken from the folder of the file that is written.
+#[must_use]
+pub fn write_accelerator(accelerator: &Accelerator) -> String {
+    show::accelerator(accelerator, None)
+}
+
 /// The resolved TOML of a model: standard tables, one key a line, usable as a file.
 ///
 /// # Errors
@@ -75,7 +83,12 @@ impl AcceleratorFile {
 
     /// A text that stands for a file of that name.
     pub(crate) fn of(source: Arc<Source>, name: &str) -> Self {
-        Self { tree: Tree::parse(source), stem: stem(name) }
+        Self::of_tree(Tree::parse(source), name)
+    }
+
+    /// A text that has been parsed.
+    pub(crate) fn of_tree(tree: Tree, name: &str) -> Self {
+        Self { tree, stem: stem(name) }
     }
 
     /// The machine, with overrides applied. Takes some microseconds.
@@ -89,9 +102,7 @@ impl AcceleratorFile {
             reader.diagnostics = overrides.apply(tree.to_mut(), Root::Accelerator, &self.stem);
         }
         let raw = RawAccelerator::read(&tree.root, &mut reader);
-        let folder = tree.sources.first().and_then(|file| Path::new(&file.name).parent());
-        let folder = folder.unwrap_or(Path::new(""));
-        let parts = raw.as_ref().and_then(|raw| raw.validate(folder, &mut reader));
+        let parts = raw.as_ref().and_then(|raw| raw.validate(&tree.sources, &mut reader));
         finish(&tree, reader, raw.and_then(|raw| raw.resolve(&self.stem, parts)))
     }
 }

@@ -18,6 +18,7 @@ mod load;
 mod memory;
 mod model;
 mod overrides;
+mod own_profile;
 pub mod paper;
 mod pins;
 mod presets;
@@ -37,8 +38,10 @@ pub(crate) use conditions::{name, parse_name};
 pub use diagnostic::ConfigError;
 pub(crate) use diagnostic::nearest;
 pub use experiment::{Experiment, load_experiment};
-pub use kernels::{kernel_presets, load_kernels, show_kernels, write_kernels};
-pub use load::{AcceleratorFile, ModelFile, load_accelerator, load_model, show_accelerator, show_model};
+pub use kernels::{KernelChoice, OWN_KERNELS, kernel_presets, load_kernels, show_kernels, write_kernels};
+pub use load::{
+    AcceleratorFile, ModelFile, load_accelerator, load_model, show_accelerator, show_model, write_accelerator,
+};
 pub use memory::{load_memory, show_memory};
 pub use overrides::Overrides;
 pub use pins::{PinnedNumbers, PinnedPoint, Pins, Tolerance, load_pins};

@@ -375,7 +375,7 @@ mod tests {
             "unknown key 'bandwith' in [hbm] (expected one of bandwidth, capacity, latency, part, count, model, map, interleave, \
              queue, refresh)",
             "unknown key 'modle' (expected one of name, clock, source, note, free_activations, cores, shared_sram, hbm, \
-             overheads, energy, model, cache)",
+             overheads, energy, kernel_profile, model, cache)",
             "'cores' is a whole number (expected a table [cores])",
             "no '=' in an override (expected KEY=VALUE)",
             "'x..y' is not a dotted path (expected keys joined by dots, such as hbm.bandwidth)",

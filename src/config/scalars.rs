@@ -6,7 +6,7 @@ use super::diagnostic::Diagnostic;
 use super::reader::{FromNode, KeyType, Reader};
 use super::tree::{Key, Node, Value};
 use crate::attention::{QkNorm, Rotation};
-use crate::hardware::kernel::{Kind, SplitRule};
+use crate::hardware::kernel::{Kind, Phase, SplitRule};
 use crate::hardware::mac_array::Dataflow;
 use crate::model::{AttentionBias, Norm, NormSpan, Position};
 use crate::units::Dtype;
@@ -324,6 +324,15 @@ named!(Kind {
     "gqa" => Self::Gqa,
     "mla" => Self::Mla,
     "gemm" => Self::Gemm,
+    "slim-k" => Self::SlimK,
+});
+named!(Phase {
+    "scores" => Self::Scores,
+    "weighted-sums" => Self::WeightedSums,
+    "product" => Self::Product,
+    "softmax" => Self::Softmax,
+    "projection" => Self::Projection,
+    "stream" => Self::Stream,
 });
 named!(SplitRule {
     "none" => Self::None,
@@ -487,12 +496,17 @@ mod tests {
         check::<Dtype>();
         check::<Dataflow>();
         check::<Kind>();
+        check::<Phase>();
         check::<SplitRule>();
         assert_eq!(
             SplitRule::ALL.map(SplitRule::name).to_vec(),
             SplitRule::NAMES.iter().map(|n| n.0).collect::<Vec<_>>()
         );
         assert_eq!(Kind::ALL.map(Kind::name).to_vec(), Kind::NAMES.iter().map(|n| n.0).collect::<Vec<_>>());
+        assert_eq!(
+            Phase::ALL.map(Phase::name).to_vec(),
+            Phase::NAMES.iter().map(|n| n.0).collect::<Vec<_>>()
+        );
         assert_eq!(DTYPE_KEYS.to_vec(), Dtype::ALL.map(Dtype::name).to_vec());
     }
 }

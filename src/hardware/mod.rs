@@ -90,6 +90,8 @@ pub struct Accelerator {
     pub free_activations: bool,
     /// How one framework's kernels use it, where that is asked for; `None`: every scheme is mapped freely.
     pub kernels: Option<Arc<KernelProfile>>,
+    /// The profile that belongs to the machine itself, where it was measured. It is used only where it is also asked for: `kernels`.
+    pub own_kernels: Option<Arc<KernelProfile>>,
     /// Where the figures come from.
     pub source: String,
     /// What is uncertain about them, if anything.

@@ -2,7 +2,7 @@
 
 use crate::engine::{self, Timeline};
 use crate::hardware::Accelerator;
-use crate::hardware::kernel::{Constants, Kind, Policy, Residency, Tiling};
+use crate::hardware::kernel::{Constants, KernelProfile, Kind, Policy, Residency, Tiling};
 use crate::mapping::Cause;
 use crate::mapping::attention::Shape as AttentionShape;
 use crate::mapping::kernel::{self, Layout, ProductLayout, found_on_chip};
@@ -122,15 +122,27 @@ impl KernelTimer {
     }
 }
 
-/// The kind and type of kernel that serves `work` in a step, and whether it also lays it out: heads that share a row otherwise than in
-/// latent attention have no kernel yet, so that the mapper finds their layout on a machine that achieves what kernels for latent rows do.
-/// `None` for what no kernel of a profile bears on.
-pub(super) fn kernel_of(subject: &Subject, work: &Work) -> Option<(Kind, Dtype, bool)> {
+/// The kind and type of kernel that serves `work` in a step under `profile`, and whether it also lays it out. Heads that share a row, each
+/// scoring a slice of it, have a kernel of their own in profiles of machines that were measured with it; where a profile has none, and for
+/// all other ways to share a row but latent attention's, the mapper finds the layout on a machine that achieves what kernels for latent rows
+/// do. `None` for what no kernel of a profile bears on.
+pub(super) fn kernel_of(
+    profile: &KernelProfile,
+    subject: &Subject,
+    work: &Work,
+) -> Option<(Kind, Dtype, bool)> {
     let cache = subject.precision.cache;
     match work {
         Work::Product(_) => Some((Kind::Gemm, subject.precision.weights, true)),
         Work::Attention(a) => match a.source {
             RowSource::Prompt | RowSource::Resident | RowSource::Rebuilt { .. } => None,
+            RowSource::Cache | RowSource::CacheAgain
+                if a.shared_row
+                    && a.scores.slices > 1
+                    && profile.kernel(Kind::SlimK, cache, "").is_some() =>
+            {
+                Some((Kind::SlimK, cache, a.queries == 1))
+            }
             RowSource::Cache | RowSource::CacheAgain if a.shared_row => {
                 let latent = a.scores.slices == 1 && a.value_row < a.score_row;
                 Some((Kind::Mla, cache, latent && a.queries == 1))

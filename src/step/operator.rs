@@ -160,7 +160,7 @@ impl OperatorTimer {
     /// The timer of the machine as the profile's kernel for `work` sees it; `None` where there is no profile, or none that bears on it.
     fn profiled(&mut self, subject: &Subject, work: &Work) -> Option<&mut Self> {
         let profile = self.machine.spec.kernels.clone()?;
-        let (kind, dtype, laid_out) = kernel_of(subject, work)?;
+        let (kind, dtype, laid_out) = kernel_of(&profile, subject, work)?;
         let at = match self.profiled.iter().position(|(of, _)| *of == (kind, dtype)) {
             Some(at) => at,
             None => {

@@ -3,17 +3,16 @@
 use super::SweepError;
 use crate::attention::{self, Conditions, Options, Precision, QkNorm, Rotation, Scheme, Sparsity};
 use crate::config::{
-    self, AcceleratorFile, Axis, AxisTarget, AxisValue, CacheTypes, ConfigError, ModelFile, Overrides, Sweep,
+    self, AcceleratorFile, Axis, AxisTarget, AxisValue, CacheTypes, ConfigError, KernelChoice, ModelFile,
+    Overrides, Sweep,
 };
 use crate::hardware::Accelerator;
-use crate::hardware::kernel::KernelProfile;
 use crate::model::Model;
 use crate::step::Comparison;
 use crate::step::search::PLAN_NAMES;
 use crate::units::Dtype;
 use rayon::prelude::*;
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
 /// Most combinations of a sweep: at the speed of one core, a day and a half.
 const MAX_COMBINATIONS: u64 = 1 << 31;
@@ -180,7 +179,7 @@ pub struct Plan {
     sweep: Sweep,
     dimensions: Vec<Dimension>,
     schemes: Vec<&'static Scheme>,
-    kernels: Option<Arc<KernelProfile>>,
+    kernels: Option<KernelChoice>,
     accelerators: Vec<AcceleratorFile>,
     models: Vec<ModelFile>,
     plan: Option<&'static str>,
@@ -197,7 +196,7 @@ impl Plan {
     pub fn new(file: &str, sweep: Sweep) -> Result<Self, SweepError> {
         let input = |text: String| SweepError::Input(format!("{file}: {text}"));
         let base = &sweep.base;
-        let kernels = base.kernels.as_deref().map(config::load_kernels).transpose()?.map(Arc::new);
+        let kernels = base.kernels.as_deref().map(KernelChoice::load).transpose()?;
         let schemes = schemes(base.schemes.as_deref()).map_err(&input)?;
         let plan = base.plan.as_deref().map(plan_name).transpose().map_err(&input)?;
         let dimensions = dimensions(&sweep).map_err(&input)?;
@@ -382,7 +381,7 @@ impl Plan {
     pub fn machine(&self, number: u64) -> Result<Accelerator, ConfigError> {
         let (file, overrides) = self.overrides(number, AxisTarget::Accelerator, Dimension::of_machine);
         let machine = self.accelerators[file].resolve(&overrides)?;
-        Ok(Accelerator { kernels: self.kernels.clone(), ..machine })
+        KernelChoice::select(self.kernels.as_ref(), machine)
     }
 
     /// Model `number`.

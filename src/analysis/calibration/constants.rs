@@ -27,7 +27,8 @@ pub(super) const fn sets(kind: Kind) -> &'static [&'static [Constant]] {
             &[Launch, WorkItem, Combine, ItemRate, MemoryFraction, L2Reach],
             &[Launch, WorkItem, Combine, MacFraction, MemoryFraction, L2Reach],
         ],
-        Kind::Mla => &[
+        // Tables of measured kernels have none of kind slim-k: it is laid out as latent rows are.
+        Kind::Mla | Kind::SlimK => &[
             &[Launch, WorkItem, ItemRate, MemoryFraction, MacFraction, L2Reach],
             &[Launch, WorkItem, Overlap, MemoryFraction, MacFraction, L2Reach],
         ],

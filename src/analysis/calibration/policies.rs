@@ -6,7 +6,7 @@ use crate::hardware::kernel::{Kind, Policy, SplitRule, Tiling};
 pub(super) fn of(kind: Kind) -> Vec<Policy> {
     match kind {
         Kind::Mha | Kind::Gqa => attention(),
-        Kind::Mla => latent(),
+        Kind::Mla | Kind::SlimK => latent(),
         Kind::Gemm => product(),
     }
 }

@@ -1,5 +1,6 @@
 //! The keys of an accelerator file.
 
+use super::kernels::RawOwnProfile;
 use crate::config::limits::*;
 use crate::config::quantities::{Energy, PerBit};
 use crate::config::reader::table;
@@ -76,6 +77,8 @@ table! {
         optional overheads: RawOverheads,
         /// Energy per access and operation.
         optional energy: RawEnergy,
+        /// How kernels that were measured on this very machine use it (`--kernels own`).
+        optional kernel_profile: RawOwnProfile,
     }
 }
 

@@ -39,7 +39,7 @@ table! {
         optional qk_norm: QkNorm,
         /// Form of the model's RMSNorms (default as-is): "flash" folds their weights into the next projection.
         optional norm: NormForm,
-        /// Kernel profile (default: the free mapper).
+        /// Kernel profile, accelerator file that has one, or "own": each accelerator's (default: the free mapper).
         optional kernels: String,
         /// Mapping plan to force (default: the fastest).
         optional plan: String,

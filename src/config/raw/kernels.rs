@@ -1,10 +1,10 @@
-//! The keys of a kernel profile.
+//! The keys of a kernel profile, as a file of its own and as a table of an accelerator's.
 
 use super::Tables;
 use crate::config::limits::*;
 use crate::config::reader::table;
 use crate::config::scalars::{Amount, Count, Fraction, Share};
-use crate::hardware::kernel::{Kind, SplitRule};
+use crate::hardware::kernel::{Kind, Phase, SplitRule};
 use crate::units::{Bandwidth, Dtype, Picos};
 
 table! {
@@ -26,10 +26,65 @@ table! {
 }
 
 table! {
+    /// The kernel profile that belongs to a machine itself; its name is the accelerator's.
+    RawOwnProfile {
+        /// The framework, or program, whose kernels were measured.
+        required framework: String,
+        /// Where the measurements come from.
+        required source: String,
+        /// What is uncertain about them.
+        optional note: String,
+        /// Which machine was measured, told apart from others of its kind.
+        optional machine: String,
+        /// The kernels, as in a kernel profile. No two have the same kind, type and name.
+        required kernel: Tables<RawKernel>,
+        /// Rates by shape. No two have the same phase, kind, type, heads and width.
+        optional rate: Tables<RawRate>,
+    }
+}
+
+table! {
+    /// What a part of a kernel was measured to achieve on one core; one of the three keys for rates, by the phase.
+    RawRate {
+        /// The part: queries times kept rows, probabilities times kept rows, a product with a matrix, exponentials, a product with weights, or
+        /// reading from the outermost memory.
+        required phase: Phase,
+        /// Kind of kernel (default: all that have no rates of their own for this phase and type).
+        optional kind: Kind,
+        /// Element type of the kept rows, or of the weights.
+        required dtype: Dtype,
+        /// Query heads that share the operand.
+        required heads: Count<MAX_HEADS>,
+        /// Width of a head.
+        required head_dim: Count<MAX_DIMENSION>,
+        /// Tokens of the tile that was timed.
+        required tile: Count<MAX_CONTEXT>,
+        /// Multiply–accumulates a second; phases scores, weighted-sums, product and projection.
+        optional macs_per_second: Count<MAX_PER_SECOND>,
+        /// Exponentials a second; phase softmax.
+        optional exp_per_second: Count<MAX_PER_SECOND>,
+        /// Bytes a second; phase stream.
+        optional bandwidth: Bandwidth,
+        /// Half the interquartile range of the samples over their median (default 0).
+        optional spread: Fraction,
+    }
+}
+
+/// The key that the rate of a phase stands under: its unit is in it.
+pub(crate) const fn rate_key(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Scores | Phase::WeightedSums | Phase::Product | Phase::Projection => "macs_per_second",
+        Phase::Softmax => "exp_per_second",
+        Phase::Stream => "bandwidth",
+    }
+}
+
+table! {
     /// One kernel with one type of cache, or of weights.
     RawKernel {
         /// What it computes: decode attention with keys and values for every query head, for groups of them, or with one latent row a token
-        /// that all heads share; or a product with a weight matrix.
+        /// that all heads share; a product with a weight matrix; or decode attention where heads score slices of one kept row and weigh all of
+        /// it.
         required kind: Kind,
         /// Element type of the kept rows, or of the weights.
         required dtype: Dtype,

@@ -24,7 +24,7 @@ table! {
         optional cache_dtype: CacheTypes,
         /// New tokens of each sequence in a step (default 1).
         optional query_tokens: Count<MAX_CONTEXT>,
-        /// Kernel profile: a preset's name or the path of a file (default: the free mapper).
+        /// Kernel profile: a preset's name, the path of a file, or "own", each accelerator's (default: the free mapper).
         optional kernels: String,
         /// Mapping plan that is forced (default: the fastest).
         optional plan: String,

@@ -78,6 +78,7 @@ pub(super) fn ideal() -> Accelerator {
         energy: EnergyTable::default(),
         free_activations: true,
         kernels: None,
+        own_kernels: None,
         source: String::new(),
         note: None,
     }
@@ -140,6 +141,7 @@ pub(super) fn gpu() -> Accelerator {
         },
         free_activations: false,
         kernels: None,
+        own_kernels: None,
         source: String::new(),
         note: None,
     }
@@ -181,6 +183,7 @@ pub(super) fn tpu() -> Accelerator {
         energy: EnergyTable::default(),
         free_activations: false,
         kernels: None,
+        own_kernels: None,
         source: String::new(),
         note: None,
     }

@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::config::{Overrides, load_accelerator};
+use super::fixtures::subject_under;
+use crate::attention::{Conditions, Scheme};
+use crate::config::{Overrides, load_accelerator, load_model};
 use crate::engine;
-use crate::hardware::kernel::{Constants, Policy, SplitRule, Tiling};
+use crate::hardware::kernel::{Constants, Kernel, KernelProfile, Kind, Policy, SplitRule, Tiling};
 use crate::mapping::attention::Shape;
 use crate::mapping::kernel::{attention, found_on_chip, product_bound, tilings};
 use crate::mapping::machine::Machine;
 use crate::mapping::product::Shape as ProductShape;
+use crate::step::kernel::kernel_of;
 use crate::units::{Bytes, Dtype, Femtos, Picos};
-use crate::workload::Batch;
+use crate::workload::{Batch, Work, decode};
 use proptest::prelude::*;
 
 const fn policy(split: SplitRule, block: u64, unsplit: u64) -> Policy {
@@ -137,4 +140,46 @@ fn a_library_chooses_among_row_blocks_that_are_not_all_padding() {
     assert_eq!((rows(1), rows(64), rows(65), rows(1000)), (1, 64, 65, 256));
     let own = Policy { tiling: Some(Tiling { rows: 128, columns: 64 }), ..Policy::PLAIN };
     assert_eq!(tilings(&own, product(1000)).count(), 1);
+}
+
+/// Heads that score slices of a shared row are laid out by a kernel of their own where the profile has one, and else as before.
+#[test]
+fn slices_of_a_shared_row_have_a_kernel_where_the_profile_has_it() {
+    let kernel = |kind| Kernel {
+        kind,
+        dtype: Dtype::Bf16,
+        name: None,
+        policy: Policy { heads: u64::MAX, ..Policy::PLAIN },
+        constants: CONSTANTS,
+        rival: None,
+        fit: None,
+    };
+    let profile = |kinds: &[Kind]| KernelProfile {
+        name: "own".into(),
+        accelerator: "own".into(),
+        framework: "own".into(),
+        source: "made up".into(),
+        note: None,
+        machine: None,
+        kernels: kinds.iter().copied().map(kernel).collect(),
+        rates: Vec::new(),
+    };
+    let model = load_model("codellama-7b", &Overrides::default()).unwrap();
+    let found = |scheme: &str, query_tokens, kinds: &[Kind]| {
+        let conditions = Conditions { query_tokens, ..Conditions::default() };
+        let subject = subject_under(Scheme::find(scheme).unwrap(), model.clone(), &conditions);
+        let operators = decode(&subject, &Batch::uniform(1024, 1));
+        let attention = operators.iter().find(|o| matches!(o.work, Work::Attention(_))).unwrap();
+        kernel_of(&profile(kinds), &subject, &attention.work)
+    };
+    let (with, without) = ([Kind::Mla, Kind::SlimK], [Kind::Mla]);
+    assert_eq!(found("slim-k", 1, &with), Some((Kind::SlimK, Dtype::Bf16, true)));
+    assert_eq!(found("slim-k", 4, &with), Some((Kind::SlimK, Dtype::Bf16, false)));
+    assert_eq!(found("slim-k", 1, &without), Some((Kind::Mla, Dtype::Bf16, false)));
+    assert_eq!(
+        found("slim-v", 1, &with),
+        Some((Kind::Mla, Dtype::Bf16, false)),
+        "its scores take whole rows"
+    );
+    assert_eq!(found("kv-cache", 1, &with), Some((Kind::Mha, Dtype::Bf16, true)));
 }

@@ -5,17 +5,20 @@
 
 use std::fmt::Write as _;
 
+mod kernels;
+
+pub(crate) use kernels::kernels;
+
 use super::raw::{HbmModel, MacKind, Refresh, SramKind, VectorKind};
 use super::scalars::Named;
-use super::tree::{Node, Tree, Value, quote};
+use super::tree::{Node, Tree, quote};
 use crate::hardware::Accelerator;
 use crate::hardware::hbm::device::Device;
-use crate::hardware::kernel::{Kernel, KernelProfile, Kind};
 use crate::hardware::mac_array::{MacArray, MacRates};
 use crate::hardware::sram::{OnChipBandwidth, Sram};
 use crate::hardware::vector_unit::VectorUnit;
 use crate::model::Model;
-use crate::units::{Bandwidth, Bytes, Picos, format};
+use crate::units::{Bytes, format};
 
 /// Writes keys, table by table.
 struct Writer<'a> {
@@ -137,6 +140,10 @@ pub(crate) fn accelerator(machine: &Accelerator, tree: Option<&Tree>) -> String 
         w.flag("multicast", cluster.multicast);
     }
     outside(&mut w, machine);
+    // Last: what follows a list's tables would belong to them.
+    if let Some(profile) = &machine.own_kernels {
+        kernels::own(&mut w, profile);
+    }
     w.out
 }
 
@@ -382,91 +389,6 @@ pub(crate) fn memory(part: &Device, tree: Option<&Tree>) -> String {
         w.text(&key(&map.name), &map.to_string());
     }
     w.out
-}
-
-/// The resolved TOML of a kernel profile. `tree` is what it was read from, if comments are wanted.
-pub(crate) fn kernels(profile: &KernelProfile, tree: Option<&Tree>) -> String {
-    let mut w = Writer::new(tree);
-    w.text("name", &profile.name);
-    w.text("accelerator", &profile.accelerator);
-    w.text("framework", &profile.framework);
-    w.text("source", &profile.source);
-    if let Some(note) = &profile.note {
-        w.text("note", note);
-    }
-    let written = match tree.and_then(|tree| tree.root.at(&["kernel"])).map(|node| &node.value) {
-        Some(Value::Array(items)) => &items[..],
-        _ => &[],
-    };
-    for (index, kernel) in profile.kernels.iter().enumerate() {
-        w.item("kernel", written.get(index));
-        one_kernel(&mut w, kernel);
-    }
-    w.out
-}
-
-fn one_kernel(w: &mut Writer<'_>, kernel: &Kernel) {
-    w.text("kind", kernel.kind.name());
-    w.text("dtype", kernel.dtype.name());
-    if let Some(name) = &kernel.name {
-        w.text("name", name);
-    }
-    let (policy, constants) = (&kernel.policy, &kernel.constants);
-    w.table(&["policy"]);
-    w.text("split", policy.split.name());
-    w.count("block", policy.block);
-    w.count("unsplit", policy.unsplit);
-    w.count("items_per_core", policy.items_per_core);
-    if kernel.kind == Kind::Mla {
-        w.count("heads", policy.heads);
-    }
-    if kernel.kind != Kind::Gemm {
-        if let Some(rows) = policy.padded_rows {
-            w.count("padded_rows", rows);
-        }
-        w.flag("quick_unsplit", policy.quick_unsplit);
-        w.flag("serial_combine", policy.serial_combine);
-        w.flag("pipelined", policy.pipelined);
-    }
-    if let Some(tiling) = policy.tiling {
-        w.count("rows", tiling.rows);
-        w.count("columns", tiling.columns);
-    }
-    w.table(&["constants"]);
-    let time = |time: Picos| format::exact_time(time);
-    w.text("launch", &time(constants.launch));
-    for (key, value) in [("work_item", constants.work_item), ("combine", constants.combine)] {
-        if let Some(value) = value {
-            w.text(key, &time(value));
-        }
-    }
-    if let Some(rate) = constants.item_rate {
-        w.text("item_rate", &format::exact_bandwidth(Bandwidth(rate)));
-    }
-    for (key, value) in [
-        ("memory_fraction", constants.memory_fraction),
-        ("mac_fraction", constants.mac_fraction),
-        ("overlap", constants.overlap),
-        ("l2_reach", constants.l2_reach),
-    ] {
-        if let Some(value) = value {
-            w.number(key, value);
-        }
-    }
-    if let Some(rival) = &kernel.rival {
-        w.table(&["rival"]);
-        w.text("launch", &time(rival.launch));
-        w.number("memory_fraction", rival.memory_fraction);
-    }
-    if let Some(fit) = &kernel.fit {
-        w.table(&["fit"]);
-        w.count("rows", fit.rows);
-        w.number("mape", fit.mape);
-        w.count("held_out_rows", fit.held_out_rows);
-        w.number("held_out_mape", fit.held_out_mape);
-        w.number("low", fit.low);
-        w.number("high", fit.high);
-    }
 }
 
 /// A key, quoted where TOML asks for it.

@@ -3,6 +3,11 @@
 //! A profile says how one framework's kernels use one machine: what a launch, a round of work items and a second phase cost, which part
 //! of the data sheet's rates a kernel achieves, and how it cuts a batch into work items. [`crate::mapping::kernel`] lays work out by it and
 //! the ordinary engine times that. Constants are fitted to measurements; the policy is read off a kernel's source or chosen by the fit.
+//! A machine that was itself measured has [rates](MeasuredRate) beside them, by the shape of the work.
+
+mod rates;
+
+pub use rates::{MeasuredRate, Phase};
 
 use crate::units::{Dtype, Picos};
 use serde::{Deserialize, Serialize};
@@ -21,11 +26,13 @@ pub enum Kind {
     Mla,
     /// Rows of activations times a weight matrix.
     Gemm,
+    /// Decode attention that scores each head on its slice of the kept row and weighs the whole row for every head.
+    SlimK,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Mha, Self::Gqa, Self::Mla, Self::Gemm];
+    pub const ALL: [Self; 5] = [Self::Mha, Self::Gqa, Self::Mla, Self::Gemm, Self::SlimK];
 
     /// Its name in files.
     #[must_use]
@@ -35,6 +42,7 @@ impl Kind {
             Self::Gqa => "gqa",
             Self::Mla => "mla",
             Self::Gemm => "gemm",
+            Self::SlimK => "slim-k",
         }
     }
 }
@@ -215,8 +223,12 @@ pub struct KernelProfile {
     pub source: String,
     /// What is uncertain about them, if anything.
     pub note: Option<String>,
+    /// Which machine was measured, told apart from others of its kind; `None` where the accelerator says enough.
+    pub machine: Option<String>,
     /// The kernels.
     pub kernels: Vec<Kernel>,
+    /// What parts of them achieve, by shape; empty where that was not measured.
+    pub rates: Vec<MeasuredRate>,
 }
 
 impl KernelProfile {
