@@ -220,7 +220,7 @@ impl RawKernel {
         let Some(kind) = self.kind.get() else { return };
         if let Some(policy) = self.policy.value() {
             if kind != Kind::Mla {
-                let expected = "expected with mla only, whose heads share a row";
+                let expected = "expected with mla only: elsewhere a work item serves all heads of a row";
                 out_of_place("kernel.policy.heads", policy.heads.at(), kind, expected, reader);
             }
             if kind != Kind::Gemm {

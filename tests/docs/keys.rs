@@ -77,8 +77,8 @@ fn rows(out: &mut String, prefix: &str, schema: &Value) {
             let header =
                 if property["type"] == "array" { format!("[[{path}]]") } else { format!("[{path}]") };
             writeln!(out, "| **`{header}`** | {must} | | {description} |").unwrap();
-            // An experiment's keys have a table of their own.
-            if path != "base" {
+            // The keys of an experiment and of a kernel have tables of their own.
+            if path != "base" && path != "kernel_profile.kernel" {
                 rows(out, &path, nested);
             }
             continue;
