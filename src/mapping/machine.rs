@@ -3,8 +3,9 @@
 use super::{Cause, Causes};
 use crate::hardware::Accelerator;
 use crate::hardware::hbm::service::Service;
-use crate::hardware::kernel::{Constants, Kernel, KernelProfile, Kind};
+use crate::hardware::kernel::{Constants, Kernel, KernelProfile, Kind, Phase};
 use crate::hardware::mac_array::{ArrayWork, Product, Stationary};
+use crate::mapping::attention::Shape;
 use crate::mapping::program::ArrayStage;
 use crate::units::{Bandwidth, Bytes, Cycles, Dtype, Femtos, Picos, VectorOps};
 
@@ -31,6 +32,46 @@ pub struct Machine {
     pub(super) cluster: Option<Bandwidth>,
     /// Part of the array's peak that kernels achieve.
     mac_fraction: f64,
+    /// What a measured kernel achieves at the present shape, instead of what the units' specifications say.
+    achieved: Option<Achieved>,
+}
+
+/// Rates of one core that were measured at a shape, in units a second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Achieved {
+    /// Multiply–accumulates of scores.
+    scores: f64,
+    /// Multiply–accumulates of weighted sums.
+    values: f64,
+    /// Exponentials of the softmax, everything around them included.
+    exponentials: f64,
+}
+
+impl Achieved {
+    /// Time of `amount` at `rate`.
+    fn time(amount: u64, rate: f64) -> Femtos {
+        Femtos((amount as f64 / rate * 1e15).ceil() as u64)
+    }
+
+    /// A product of so many multiply–accumulates at `rate`: it was measured as a whole, so that nothing is left to add.
+    fn stage(macs: u64, rate: f64) -> ArrayStage {
+        ArrayStage { stream: Self::time(macs, rate), ..ArrayStage::default() }
+    }
+
+    /// Scores.
+    pub(super) fn scores(&self, macs: u64) -> ArrayStage {
+        Self::stage(macs, self.scores)
+    }
+
+    /// Weighted sums.
+    pub(super) fn values(&self, macs: u64) -> ArrayStage {
+        Self::stage(macs, self.values)
+    }
+
+    /// Softmax over so many scores.
+    pub(super) fn softmax(&self, scores: u64) -> Femtos {
+        Self::time(scores, self.exponentials)
+    }
 }
 
 /// Femtoseconds of a configured overhead.
@@ -53,6 +94,7 @@ impl Machine {
             core: spec.cores.load_bandwidth.and_then(resolve),
             cluster: spec.cores.cluster.and_then(|c| resolve(c.bandwidth)),
             mac_fraction: 1.0,
+            achieved: None,
             spec: spec.clone(),
             reserved: Bytes::ZERO,
         };
@@ -95,6 +137,27 @@ impl Machine {
         let launch = kernel.constants.launch.saturating_sub(graph);
         let machine = Self::under(&self.spec, &Constants { launch, ..kernel.constants });
         Some((Self { reserved: self.reserved, ..machine }, kernel))
+    }
+
+    /// The same machine as the kernel of `kind` in `profile` was measured to use it at `shape`: each phase at its rate, one core's stream from
+    /// the outermost memory at its own. Phases that were not measured stay as the units' specifications have them: all three, or none.
+    #[must_use]
+    pub fn achieving(&self, profile: &KernelProfile, kind: Kind, shape: &Shape) -> Self {
+        // Kernels take all heads of a token at once, however many rows these are kept in.
+        let (heads, width) = (shape.groups * shape.heads(), shape.scores.width);
+        let rate = |phase| profile.rate(phase, kind, shape.dtype, heads, width);
+        let values = if kind == Kind::SlimK { Phase::Product } else { Phase::WeightedSums };
+        let achieved = match (rate(Phase::Scores), rate(values), rate(Phase::Softmax)) {
+            (Some(scores), Some(values), Some(exponentials)) => Some(Achieved { scores, values, exponentials }),
+            _ => None,
+        };
+        let stream = rate(Phase::Stream).map(|bytes| Bandwidth(bytes.max(1.0) as u64));
+        Self { achieved, core: stream.or(self.core), ..self.clone() }
+    }
+
+    /// What a measured kernel achieves, where there is one.
+    pub(super) const fn achieved(&self) -> Option<Achieved> {
+        self.achieved
     }
 
     /// The same machine where the outermost memory is read `run` consecutive bytes at a time, from anywhere; `None`: all in turn.

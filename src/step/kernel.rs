@@ -10,6 +10,7 @@ use crate::mapping::machine::Machine;
 use crate::mapping::product::{self, Shape as ProductShape};
 use crate::units::{Bytes, Dtype, Femtos};
 use crate::workload::{Batch, RowSource, Subject, Work};
+use std::sync::Arc;
 
 /// One kernel on one machine.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct KernelTimer {
     policy: Policy,
     /// Bytes that stay in the shared SRAM when they are read again and again.
     reach: Option<Bytes>,
+    /// The profile whose rates by shape hold, and the kernel's kind in it.
+    measured: Option<(Arc<KernelProfile>, Kind)>,
 }
 
 impl KernelTimer {
@@ -28,13 +31,20 @@ impl KernelTimer {
         let reach = capacity
             .filter(|_| residency == Residency::Hot)
             .map(|c| Bytes((c.as_f64() * constants.l2_reach.unwrap_or(1.0)) as u64));
-        Self { machine: Machine::under(spec, constants), policy, reach }
+        Self { machine: Machine::under(spec, constants), policy, reach, measured: None }
     }
 
     /// The kernel with `policy` in a decode step on `machine`, which is as it sees it.
     #[must_use]
     pub const fn on(machine: Machine, policy: Policy) -> Self {
-        Self { machine, policy, reach: None }
+        Self { machine, policy, reach: None, measured: None }
+    }
+
+    /// The same kernel with the rates by shape that `profile` has of its kind, if any.
+    #[must_use]
+    pub fn measured_by(self, profile: &Arc<KernelProfile>, kind: Kind) -> Self {
+        let measured = (!profile.rates.is_empty()).then(|| (Arc::clone(profile), kind));
+        Self { measured, ..self }
     }
 
     /// The machine that the kernel sees.
@@ -59,7 +69,14 @@ impl KernelTimer {
         let rows = shape.row * (shape.groups * batch.tokens());
         let beside = 2 * shape.groups * shape.queries * (shape.scores.macs() + shape.values.macs());
         let footprint = rows + Bytes(beside * batch.sequences());
-        kernel::attention(&self.machine, &self.policy, shape, batch, self.found(footprint))
+        let found = self.found(footprint);
+        match &self.measured {
+            Some((profile, kind)) => {
+                let machine = self.machine.achieving(profile, *kind, shape);
+                kernel::attention(&machine, &self.policy, shape, batch, found)
+            }
+            None => kernel::attention(&self.machine, &self.policy, shape, batch, found),
+        }
     }
 
     /// Time of attention over `batch`; `None` where a block of tokens does not fit a core.

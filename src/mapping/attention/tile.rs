@@ -67,6 +67,16 @@ impl TileCost {
 
         let local = local_bytes(shape, plan, tokens);
         let sram = machine.local_time(local);
+        // Phases that were measured on rows in the local SRAM contain what they wait for there.
+        let (scores_stage, softmax, values_stage, sram) = match machine.achieved() {
+            Some(a) => {
+                let formed = a.scores(plan.scores_product(shape, tokens).macs());
+                let weighed = a.values(plan.values_product(shape, tokens).macs());
+                let turned = machine.vector_time(turn_back, 0);
+                (formed, a.softmax(score_count) + turned, weighed, Femtos::ZERO)
+            }
+            None => (scores_stage, softmax, values_stage, sram),
+        };
         let busiest = (scores_stage.stream + values_stage.stream)
             .max(scores_stage.preload + values_stage.preload)
             .max(rotate + softmax)
