@@ -6,7 +6,6 @@ use super::diagnostic::Diagnostic;
 use super::reader::{FromNode, KeyType, Reader};
 use super::tree::{Key, Node, Value};
 use crate::attention::{QkNorm, Rotation};
-use crate::hardware::kernel::{Kind, Phase, SplitRule};
 use crate::hardware::mac_array::Dataflow;
 use crate::model::{AttentionBias, Norm, NormSpan, Position};
 use crate::units::Dtype;
@@ -319,28 +318,6 @@ named!(Dataflow {
     "weight-stationary" => Self::WeightStationary,
     "output-stationary" => Self::OutputStationary,
 });
-named!(Kind {
-    "mha" => Self::Mha,
-    "gqa" => Self::Gqa,
-    "mla" => Self::Mla,
-    "gemm" => Self::Gemm,
-    "slim-k" => Self::SlimK,
-});
-named!(Phase {
-    "scores" => Self::Scores,
-    "weighted-sums" => Self::WeightedSums,
-    "product" => Self::Product,
-    "softmax" => Self::Softmax,
-    "projection" => Self::Projection,
-    "stream" => Self::Stream,
-});
-named!(SplitRule {
-    "none" => Self::None,
-    "fill-down" => Self::FillDown,
-    "fill-up" => Self::FillUp,
-    "even-blocks" => Self::EvenBlocks,
-    "fullest-rounds" => Self::FullestRounds,
-});
 named!(Dtype {
     "fp32" => Self::Fp32,
     "bf16" => Self::Bf16,
@@ -479,6 +456,7 @@ impl<T: FromNode> FromNode for OneOrMany<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hardware::kernel::{Kind, Phase, SplitRule};
 
     /// The names read here are those that results are written with.
     #[test]

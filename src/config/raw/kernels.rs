@@ -3,9 +3,32 @@
 use super::Tables;
 use crate::config::limits::*;
 use crate::config::reader::table;
-use crate::config::scalars::{Amount, Count, Fraction, Share};
+use crate::config::scalars::{Amount, Count, Fraction, Share, named};
 use crate::hardware::kernel::{Kind, Phase, SplitRule};
 use crate::units::{Bandwidth, Dtype, Picos};
+
+named!(Kind {
+    "mha" => Self::Mha,
+    "gqa" => Self::Gqa,
+    "mla" => Self::Mla,
+    "gemm" => Self::Gemm,
+    "slim-k" => Self::SlimK,
+});
+named!(Phase {
+    "scores" => Self::Scores,
+    "weighted-sums" => Self::WeightedSums,
+    "product" => Self::Product,
+    "softmax" => Self::Softmax,
+    "projection" => Self::Projection,
+    "stream" => Self::Stream,
+});
+named!(SplitRule {
+    "none" => Self::None,
+    "fill-down" => Self::FillDown,
+    "fill-up" => Self::FillUp,
+    "even-blocks" => Self::EvenBlocks,
+    "fullest-rounds" => Self::FullestRounds,
+});
 
 table! {
     /// A kernel profile: how one framework's kernels use one machine.
