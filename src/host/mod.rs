@@ -6,10 +6,12 @@ pub mod cpu;
 pub mod kernels;
 pub mod measure;
 pub mod memory;
+pub mod predict;
 pub mod reference;
 pub mod samples;
 pub mod simd;
 pub mod team;
+pub mod validation;
 
 #[cfg(test)]
 #[expect(clippy::expect_used, reason = "a test stops at the first thing that fails")]

@@ -148,7 +148,9 @@ impl Machine {
         let rate = |phase| profile.rate(phase, kind, shape.dtype, heads, width);
         let values = if kind == Kind::SlimK { Phase::Product } else { Phase::WeightedSums };
         let achieved = match (rate(Phase::Scores), rate(values), rate(Phase::Softmax)) {
-            (Some(scores), Some(values), Some(exponentials)) => Some(Achieved { scores, values, exponentials }),
+            (Some(scores), Some(values), Some(exponentials)) => {
+                Some(Achieved { scores, values, exponentials })
+            }
             _ => None,
         };
         let stream = rate(Phase::Stream).map(|bytes| Bandwidth(bytes.max(1.0) as u64));

@@ -166,8 +166,8 @@ impl OperatorTimer {
             None => {
                 let timer = self.machine.in_a_step(&profile, kind, dtype).map(|(machine, kernel)| {
                     let timer = Self::new(machine.clone(), self.forced.clone());
-                    let kernel = laid_out
-                        .then(|| KernelTimer::on(machine, kernel.policy).measured_by(&profile, kind));
+                    let kernel =
+                        laid_out.then(|| KernelTimer::on(machine, kernel.policy).measured_by(&profile, kind));
                     Self { kernel, ..timer }
                 });
                 self.profiled.push(((kind, dtype), timer));

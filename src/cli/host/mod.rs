@@ -1,6 +1,8 @@
 //! `slimsim host`: attention run, timed and predicted on the CPU of this machine.
 
+mod calibrate;
 mod measure;
+mod validate;
 
 use super::CliError;
 
@@ -13,13 +15,17 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Calibrate(calibrate::Args),
     Measure(measure::Args),
+    Validate(validate::Args),
 }
 
 impl Args {
     pub(super) fn execute(self) -> Result<(), CliError> {
         match self.command {
+            Command::Calibrate(args) => args.execute(),
             Command::Measure(args) => args.execute(),
+            Command::Validate(args) => args.execute(),
         }
     }
 }

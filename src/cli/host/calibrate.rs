@@ -1,0 +1,42 @@
+//! `slimsim host calibrate`: this machine as an accelerator file.
+
+use crate::cli::CliError;
+use crate::cli::output::print;
+use crate::config::write_accelerator;
+use crate::hardware::Accelerator;
+use crate::host::calibrate::Calibration;
+use crate::host::cpu::{Cpu, available_memory};
+use crate::report::{Progress, write_atomically};
+use std::path::PathBuf;
+
+/// Measure this CPU and write it as an accelerator file with its kernel profile
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Accelerator file to write
+    #[arg(short, long, value_name = "HOST.toml")]
+    out: PathBuf,
+}
+
+/// Measures this machine.
+///
+/// # Errors
+/// It is too busy, or has no memory.
+pub(super) fn calibrated(cpu: &Cpu) -> Result<Accelerator, CliError> {
+    let progress = Progress::new(Some(Calibration::STEPS as u64), "steps of the calibration");
+    let failed = |error: std::io::Error| CliError::usage(format!("cannot calibrate: {error}"));
+    match Calibration::measure(cpu, &|| progress.add(1)).map_err(failed)? {
+        Some(calibration) => Ok(calibration.accelerator(cpu, "host", available_memory())),
+        None => Err(CliError::CheckFailed(
+            "this machine is busy: threads lost their CPU in most samples; nothing was written".to_owned(),
+        )),
+    }
+}
+
+impl Args {
+    pub(super) fn execute(self) -> Result<(), CliError> {
+        let cpu = Cpu::this();
+        let accelerator = calibrated(&cpu)?;
+        write_atomically(&self.out, write_accelerator(&accelerator).as_bytes())?;
+        print(|out| writeln!(out, "{}: {}", self.out.display(), cpu.identity()))
+    }
+}

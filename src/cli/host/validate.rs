@@ -1,0 +1,175 @@
+//! `slimsim host validate`: measured points against predicted ones.
+
+use super::calibrate::calibrated;
+use super::measure::Points;
+use crate::cli::output::{self, print};
+use crate::cli::{CliError, plural};
+use crate::config::{Overrides, load_accelerator};
+use crate::host::cpu::Cpu;
+use crate::host::measure::read;
+use crate::host::predict::Predictor;
+use crate::host::validation::{Compared, Summary, compare, summarise};
+use crate::report::{TableWriter, thousands};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Compare what attention takes on this CPU with what the simulator predicts
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Points that 'slimsim host measure' wrote [default: measure now]
+    #[arg(long, value_name = "M.csv")]
+    measured: Option<PathBuf>,
+
+    /// Accelerator file that 'slimsim host calibrate' wrote [default: calibrate now]
+    #[arg(short, long, value_name = "HOST.toml")]
+    accelerator: Option<String>,
+
+    /// Measure few points: under a minute with calibration
+    #[arg(long, conflicts_with = "measured")]
+    quick: bool,
+
+    /// Use an accelerator file or a table of another machine
+    #[arg(long)]
+    force: bool,
+
+    /// Form of the result
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// The result as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    slimsim: &'static str,
+    machine: String,
+    accelerator: &'a str,
+    points: &'a [Compared],
+    summary: &'a Summary,
+}
+
+impl Args {
+    pub(super) fn execute(self) -> Result<(), CliError> {
+        let cpu = Cpu::this();
+        let accelerator = match &self.accelerator {
+            Some(path) => load_accelerator(path, &Overrides::default())?,
+            None => calibrated(&cpu)?,
+        };
+        let predictor = Predictor::new(&accelerator).map_err(|e| CliError::usage(e.to_string()))?;
+        let (machine, points, rejected) = match &self.measured {
+            Some(path) => {
+                let wrong = |e: &dyn std::fmt::Display| CliError::usage(format!("{}: {e}", path.display()));
+                let file = std::fs::File::open(path).map_err(|e| wrong(&e))?;
+                let (machine, points) = read(file).map_err(|e| wrong(&e))?;
+                let rejected = points.iter().map(|p| p.rejected).sum();
+                (machine, points, rejected)
+            }
+            None => {
+                let points = Points::take(&cpu, self.quick)?;
+                points.remarks();
+                points.check()?;
+                (cpu.identity(), points.measured, points.rejected)
+            }
+        };
+        self.same_machine(&machine, predictor.machine())?;
+        let compared = compare(&points, &predictor).map_err(|e| CliError::Infeasible(e.to_string()))?;
+        let Some(summary) = summarise(&compared, rejected) else {
+            return Err(CliError::usage("no points to compare"));
+        };
+        match self.format {
+            Format::Json => print(|out| {
+                let report = Report {
+                    slimsim: env!("CARGO_PKG_VERSION"),
+                    machine,
+                    accelerator: &accelerator.name,
+                    points: &compared,
+                    summary: &summary,
+                };
+                serde_json::to_writer_pretty(&mut *out, &report)?;
+                writeln!(out)
+            }),
+            Format::Table => print(|out| {
+                table(&compared).write(out)?;
+                sums(&summary, compared.len(), out)
+            }),
+        }
+    }
+
+    /// Refuses figures of another machine.
+    fn same_machine(&self, measured: &str, calibrated: Option<&str>) -> Result<(), CliError> {
+        match calibrated {
+            Some(calibrated) if calibrated != measured && !self.force => Err(CliError::usage(format!(
+                "the accelerator file was calibrated on another machine than the points were measured on:\n  {calibrated}\n  {measured}"
+            ))
+            .with_help("calibrate here with 'slimsim host calibrate', or compare all the same with --force")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A row a point.
+fn table(points: &[Compared]) -> TableWriter {
+    let header = [
+        "heads",
+        "head_dim",
+        "context",
+        "batch",
+        "dtype",
+        "threads",
+        "tier",
+        "measured",
+        "±",
+        "predicted",
+        "roofline",
+    ];
+    let mut table = TableWriter::new(&header, 0, output::width());
+    for p in points {
+        table.row([
+            p.heads.to_string(),
+            p.head_dim.to_string(),
+            thousands(p.context as u64),
+            p.batch.to_string(),
+            p.dtype.to_owned(),
+            p.threads.to_string(),
+            p.tier.to_owned(),
+            format!("{:.2}", p.measured_ratio),
+            format!("{:.1} %", 100.0 * p.spread),
+            format!("{:.2}", p.predicted_ratio),
+            format!("{:.2}", p.roofline_ratio),
+        ]);
+    }
+    table
+}
+
+/// The sums under it.
+fn sums(s: &Summary, points: usize, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    let percent = |x: f64| format!("{:.1} %", 100.0 * x);
+    writeln!(out, "ratio: time of kv-cache / time of slim-k; above 1 slim-k is faster")?;
+    writeln!(
+        out,
+        "error of the predicted ratio: median {}, 90th percentile {}; of the roofline's: {} and {}",
+        percent(s.ratio_median_error),
+        percent(s.ratio_p90_error),
+        percent(s.roofline_ratio_median_error),
+        percent(s.roofline_ratio_p90_error)
+    )?;
+    writeln!(
+        out,
+        "winner right on {} of {} outside 0.95 to 1.05; the roofline's on {}",
+        percent(s.winner_agreement),
+        plural(s.decided_points as u64, "point"),
+        percent(s.roofline_winner_agreement)
+    )?;
+    writeln!(
+        out,
+        "error of predicted times: median {}; {}, {} left out as disturbed",
+        percent(s.time_median_error),
+        plural(points as u64, "point"),
+        plural(s.rejected_samples, "sample")
+    )
+}

@@ -1,0 +1,48 @@
+//! How long a load from DRAM takes that nothing else waits for.
+
+use super::machine::sample;
+use crate::host::memory::{Buffer, flush};
+use crate::host::team::Team;
+
+/// Bytes that the chain runs through.
+const BYTES: usize = 32 << 20;
+/// Elements of a cache line.
+const LINE: usize = 16;
+/// Loads of one sample.
+const LOADS: usize = 4096;
+
+/// Seconds a load; `None` if the machine is too busy.
+///
+/// Each line holds the number of the next one, far away and in no order that a prefetcher knows.
+///
+/// # Errors
+/// If the system gives no memory.
+pub(super) fn latency(team: &Team) -> std::io::Result<Option<f64>> {
+    let lines = BYTES / 4 / LINE;
+    let mut chain = Buffer::<f32>::zeros(lines * LINE)?;
+    // A full period over a power of two: 5 mod 8, odd step. Numbers below 2^24 are exact.
+    let mut at = 0_usize;
+    for _ in 0..lines {
+        let next = (at * 1_664_525 + 1_013_904_223) % lines;
+        chain[at * LINE] = next as f32;
+        at = next;
+    }
+    let mut end = 0.0;
+    let samples = sample(
+        team,
+        || flush(&chain),
+        || {
+            team.run(|_| {
+                let mut at = 0_usize;
+                for _ in 0..LOADS {
+                    at = chain[at * LINE] as usize;
+                }
+                at
+            })
+            .into_iter()
+            .for_each(|at| end += at as f64);
+        },
+    );
+    std::hint::black_box(end);
+    Ok(samples.median().map(|seconds| seconds / LOADS as f64))
+}

@@ -1,0 +1,140 @@
+//! Measured against predicted, point by point and in all.
+
+use super::measure::{HostScheme, Measured};
+use super::predict::{PredictError, Predictor};
+use serde::Serialize;
+
+/// A point, measured and predicted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Compared {
+    /// Query heads.
+    pub heads: usize,
+    /// Elements of a head.
+    pub head_dim: usize,
+    /// Tokens of each sequence.
+    pub context: usize,
+    /// Sequences.
+    pub batch: usize,
+    /// Type of cache and weights.
+    pub dtype: &'static str,
+    /// Threads.
+    pub threads: usize,
+    /// Where the bytes lie.
+    pub tier: &'static str,
+    /// Seconds by scheme.
+    pub measured_seconds: serde_json::Map<String, serde_json::Value>,
+    /// The same, predicted.
+    pub predicted_seconds: serde_json::Map<String, serde_json::Value>,
+    /// Time of kv-cache over that of slim-k.
+    pub measured_ratio: f64,
+    /// The same, predicted.
+    pub predicted_ratio: f64,
+    /// The same by the roofline.
+    pub roofline_ratio: f64,
+    /// The part by which the measured ratio varies.
+    pub spread: f64,
+    /// Relative errors of the times of both schemes.
+    #[serde(skip)]
+    pub time_errors: [f64; 2],
+}
+
+/// What all points say together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// Median of |predicted ratio / measured ratio − 1|.
+    pub ratio_median_error: f64,
+    /// 90th percentile of the same.
+    pub ratio_p90_error: f64,
+    /// Part of the points whose measured ratio is outside 0.95 to 1.05 of which the prediction names the winner.
+    pub winner_agreement: f64,
+    /// Points that these are.
+    pub decided_points: usize,
+    /// Median of |predicted time / measured time − 1| over both schemes.
+    pub time_median_error: f64,
+    /// The first for the roofline.
+    pub roofline_ratio_median_error: f64,
+    /// The second for the roofline.
+    pub roofline_ratio_p90_error: f64,
+    /// The third for the roofline.
+    pub roofline_winner_agreement: f64,
+    /// Samples left out as disturbed.
+    pub rejected_samples: u64,
+}
+
+/// Compares `points` with what `predictor` says.
+///
+/// # Errors
+/// A point that the engine refuses.
+pub fn compare(points: &[Measured], predictor: &Predictor) -> Result<Vec<Compared>, PredictError> {
+    let one = |point: &Measured| -> Result<Option<Compared>, PredictError> {
+        let setting = &point.setting;
+        let schemes = [HostScheme::KvCache, HostScheme::SlimK];
+        let mut measured = serde_json::Map::new();
+        let mut predicted = serde_json::Map::new();
+        let mut times = [[0.0; 2]; 2];
+        for (i, scheme) in schemes.into_iter().enumerate() {
+            let Some(time) = point.of(scheme) else { return Ok(None) };
+            let seconds = predictor.seconds(setting, scheme)?;
+            times[i] = [time.median, seconds];
+            measured.insert(scheme.name().to_owned(), time.median.into());
+            predicted.insert(scheme.name().to_owned(), seconds.into());
+        }
+        let [kv, slim] = times;
+        let roofline = schemes.map(|scheme| predictor.roofline(setting, scheme).unwrap_or(f64::NAN));
+        let shape = &setting.shape;
+        Ok(Some(Compared {
+            heads: shape.heads,
+            head_dim: shape.head_dim,
+            context: shape.context,
+            batch: shape.batch,
+            dtype: setting.dtype.name(),
+            threads: setting.threads,
+            tier: setting.tier.name(),
+            measured_seconds: measured,
+            predicted_seconds: predicted,
+            measured_ratio: kv[0] / slim[0],
+            predicted_ratio: kv[1] / slim[1],
+            roofline_ratio: roofline[0] / roofline[1],
+            spread: point.spread().unwrap_or(0.0),
+            time_errors: times.map(|[measured, predicted]| (predicted / measured - 1.0).abs()),
+        }))
+    };
+    let all: Result<Vec<_>, _> = points.iter().map(one).collect();
+    Ok(all?.into_iter().flatten().collect())
+}
+
+/// Ratios so close to 1 that a winner means nothing.
+const UNDECIDED: std::ops::RangeInclusive<f64> = 0.95..=1.05;
+
+/// Sums `points` up; `None` of none.
+#[must_use]
+pub fn summarise(points: &[Compared], rejected_samples: u64) -> Option<Summary> {
+    let off = |ratio: fn(&Compared) -> f64| -> Vec<f64> {
+        points.iter().map(|p| (ratio(p) / p.measured_ratio - 1.0).abs()).collect()
+    };
+    let decided: Vec<&Compared> = points.iter().filter(|p| !UNDECIDED.contains(&p.measured_ratio)).collect();
+    let agreement = |ratio: fn(&Compared) -> f64| {
+        let right = decided.iter().filter(|p| (ratio(p) > 1.0) == (p.measured_ratio > 1.0)).count();
+        if decided.is_empty() { 1.0 } else { right as f64 / decided.len() as f64 }
+    };
+    let (ours, roofline) = (off(|p| p.predicted_ratio), off(|p| p.roofline_ratio));
+    Some(Summary {
+        ratio_median_error: quantile(ours.clone(), 0.5)?,
+        ratio_p90_error: quantile(ours, 0.9)?,
+        winner_agreement: agreement(|p| p.predicted_ratio),
+        decided_points: decided.len(),
+        time_median_error: quantile(points.iter().flat_map(|p| p.time_errors).collect(), 0.5)?,
+        roofline_ratio_median_error: quantile(roofline.clone(), 0.5)?,
+        roofline_ratio_p90_error: quantile(roofline, 0.9)?,
+        roofline_winner_agreement: agreement(|p| p.roofline_ratio),
+        rejected_samples,
+    })
+}
+
+/// The value below which a part `q` lies, interpolated.
+fn quantile(mut values: Vec<f64>, q: f64) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let at = q * values.len().checked_sub(1)? as f64;
+    let (low, high) = (at.floor() as usize, at.ceil() as usize);
+    Some(values[low] + (values[high] - values[low]) * (at - at.floor()))
+}
