@@ -8,6 +8,8 @@ mod compare;
 mod crossover;
 mod dram;
 mod error;
+#[cfg(feature = "host")]
+mod host;
 mod list;
 mod operators;
 pub mod output;
@@ -59,6 +61,8 @@ enum Command {
     Dram(dram::Args),
     Calibrate(calibrate::Args),
     Validate(validate::Args),
+    #[cfg(feature = "host")]
+    Host(host::Args),
 }
 
 impl Command {
@@ -80,6 +84,8 @@ impl Command {
             Self::Dram(args) => args.execute(),
             Self::Calibrate(args) => args.execute(),
             Self::Validate(args) => args.execute(),
+            #[cfg(feature = "host")]
+            Self::Host(args) => args.execute(),
         }
     }
 }

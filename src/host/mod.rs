@@ -5,6 +5,7 @@ pub mod memory;
 pub mod reference;
 pub mod simd;
 pub mod team;
+pub mod verify;
 
 #[cfg(test)]
 #[expect(clippy::expect_used, reason = "a test stops at the first thing that fails")]
