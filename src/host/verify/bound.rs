@@ -18,7 +18,9 @@
 //! - **slim-k**: y, the mean of the keys over all e columns, off by η as above; then y·W_KV, off by Σ_i (η_i + γ(e + e/16)·(|y_i| + η_i))·|W_ij|.
 //!
 //! The last two hold the size of the intermediate, Σ|P·K|·|W_KV|, against u: where W_K is badly conditioned, W_KV is large, its products
-//! cancel, and the bound is far above the result; so is what rounding does to it. Operands are taken to be far from underflow.
+//! cancel, and the bound can be above the result itself. There it still tells arithmetic that is worse than f32's, but no longer a kernel that
+//! leaves out one token of many; with a well-conditioned W_K, and for the baseline always, it does (tests). Operands are taken to be far from
+//! underflow.
 
 use super::cases::Case;
 use crate::host::kernels::rotation::Rotation;
@@ -28,8 +30,8 @@ use crate::host::reference::rotate;
 const U: f64 = f32::EPSILON as f64 / 2.0;
 
 /// What the kernels' exponential is off by at most, in u: its polynomial leaves |r|⁷/5040 ≤ 2.8·u·e^r at the ends of |r| ≤ ln 2 / 2, Horner's
-/// scheme and the reduction of the argument up to 4·u. Measured by a test.
-pub(super) const EXPONENTIAL: f64 = 8.0;
+/// scheme and the reduction of the argument up to 4·u. A test measures 4.1.
+pub(super) const EXPONENTIAL: f64 = 7.0;
 
 /// Weights below e^−87 are taken for that, by kernels that clamp there: nothing beside the largest weight, 1.
 const CLAMPED: f64 = 2e-38;

@@ -15,8 +15,9 @@ pub fn write_numerics(found: &Numerics, width: Option<u16>, out: &mut dyn io::Wr
     wrapped(heading, "", width, out)?;
     kernels(found, width).write(out)?;
     let legend = format!(
-        "largest of {} layer shapes and {} condition numbers of W_K. runs: judged on each instruction set. ‖error‖/‖result‖: the largest of \
-         a run. Above 100 % of the bound, a kernel would be wrong.",
+        "largest of {} layer shapes and {} condition numbers of W_K. runs: judged on each instruction set. Above 100 % of the \
+         bound, a kernel would be wrong. ‖error‖/‖result‖: the largest of a run; the slim schemes' grows with cond(W_K), as f32 sums of large \
+         products cancel.",
         found.cases.len(),
         found.conditions.len()
     );
@@ -80,12 +81,12 @@ fn schemes(found: &Numerics, width: Option<u16>) -> TableWriter {
     table
 }
 
-/// A part in per cent, with two figures.
+/// A part in per cent, with two figures; above a thousand, where nothing of a result is left, as a power of ten.
 fn percent(part: f64) -> String {
-    if part < 1e-5 {
-        format!("{:.1e} %", 100.0 * part)
-    } else {
-        format!("{} %", significant(100.0 * part, 2))
+    match 100.0 * part {
+        p if !p.is_finite() => "lost".to_owned(),
+        p if (1e-3..1e3).contains(&p) || p == 0.0 => format!("{} %", significant(p, 2)),
+        p => format!("{p:.1e} %"),
     }
 }
 
