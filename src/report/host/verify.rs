@@ -115,3 +115,65 @@ fn sentence(excess: &Excess) -> String {
         isa.name()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::verify::{Case, KernelError, Limit};
+    use crate::units::Dtype;
+
+    #[test]
+    fn what_exceeds_its_bound_and_what_is_lost_is_said() {
+        let (scheme, dtype, isa) = (Scheme::SlimK, Dtype::Fp16, Isa::Portable);
+        let case =
+            Case { heads: 4, head_dim: 32, context: 131, batch: 2, rotation: true, tile: 16, threads: 1 };
+        let found = Numerics {
+            seed: 1,
+            cases: vec![case],
+            conditions: vec![1e6],
+            kernel_errors: vec![KernelError {
+                scheme,
+                dtype,
+                isa,
+                runs: 1,
+                overflowed: 1,
+                error_over_bound: 2.5,
+                relative_error: 0.25,
+            }],
+            scheme_errors: vec![SchemeErrors {
+                dtype,
+                condition: 1e6,
+                largest_weight: 79_000.0,
+                overflowed: 1,
+                errors: [4.6e-4, f64::INFINITY, f64::INFINITY],
+                slim_storage_error: f64::INFINITY,
+            }],
+            limits: vec![Limit { dtype, scheme, condition: Some(1e6) }],
+            exceeded: vec![Excess {
+                scheme,
+                dtype,
+                isa,
+                case,
+                condition: 1e6,
+                element: 3,
+                found: 1.5,
+                expected: 1.0,
+                bound: 0.2,
+            }],
+        };
+        let mut text = Vec::new();
+        write_numerics(&found, None, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        for words in [
+            "✗ slim-k fp16 on portable: 4 heads of 32, context 131, batch 2, rotated, tile 16, threads 1, cond(W_K) 1e6: element 3 is \
+             1.5e0, should be 1e0 within 2.0e-1",
+            "250 %",
+            "0.046 %",
+            "lost",
+            "1 of 1",
+            "slim-k: fp16 from 1e6.",
+        ] {
+            assert!(text.contains(words), "'{words}' in\n{text}");
+        }
+    }
+}
