@@ -12,6 +12,7 @@ pub mod samples;
 pub mod simd;
 pub mod team;
 pub mod validation;
+pub mod verify;
 
 #[cfg(test)]
 #[expect(clippy::expect_used, reason = "a test stops at the first thing that fails")]

@@ -1,6 +1,7 @@
 //! The three schemes in `f64`, one token after the other: what the kernels are held against.
 
 use super::kernels::Shape;
+use super::kernels::rotation::Rotation;
 use super::simd::Element;
 
 /// Dot product.
@@ -11,6 +12,23 @@ fn dot(a: impl Iterator<Item = f64>, b: impl Iterator<Item = f64>) -> f64 {
 /// Elements as they are.
 pub fn exact<E: Element>(elements: &[E]) -> Vec<f64> {
     elements.iter().map(|e| f64::from(e.to_f32())).collect()
+}
+
+/// Rows rotated by the angles that the kernels use, each head's first half against its second.
+#[must_use]
+pub fn rotate(shape: &Shape, rotation: &Rotation, rows: &[f64]) -> Vec<f64> {
+    let half = shape.head_dim / 2;
+    let mut out = rows.to_vec();
+    for (i, head) in out.chunks_exact_mut(shape.head_dim).enumerate() {
+        let token = i / shape.heads % shape.context;
+        let angles = rotation.angles().of(token, 1, shape.head_dim);
+        for j in 0..half {
+            let (c, s) = (f64::from(angles.cosines[j]), f64::from(angles.sines[j]));
+            let (x, y) = (head[j], head[half + j]);
+            (head[j], head[half + j]) = (x * c - y * s, x * s + y * c);
+        }
+    }
+    out
 }
 
 /// Softmax attention of `query` (`batch · heads · head_dim`) over `scored` rows, weighing `valued` rows.

@@ -19,22 +19,6 @@ fn numbers(seed: u64, count: usize) -> Vec<f32> {
         .collect()
 }
 
-fn rotate(shape: &Shape, rows: &[f64]) -> Vec<f64> {
-    let half = shape.head_dim / 2;
-    let rotation = Rotation::new(shape.context, shape.head_dim);
-    let mut out = rows.to_vec();
-    for (i, head) in out.chunks_exact_mut(shape.head_dim).enumerate() {
-        let token = i / shape.heads % shape.context;
-        let angles = rotation.angles().of(token, 1, shape.head_dim);
-        for j in 0..half {
-            let (c, s) = (f64::from(angles.cosines[j]), f64::from(angles.sines[j]));
-            let (x, y) = (head[j], head[half + j]);
-            (head[j], head[half + j]) = (x * c - y * s, x * s + y * c);
-        }
-    }
-    out
-}
-
 fn close(name: &str, found: &[f32], expected: &[f64]) {
     let scale = expected.iter().map(|x| x * x).sum::<f64>().sqrt();
     let off: f64 = found.iter().zip(expected).map(|(f, e)| (f64::from(*f) - e).powi(2)).sum::<f64>().sqrt();
@@ -50,7 +34,7 @@ fn agree<E: Element>(shape: Shape, tile: usize, threads: usize, rotated: bool) {
     let query: Vec<f32> = numbers(4, width * shape.batch).into_iter().map(|x| 3.0 * x).collect();
     let rotation = rotated.then(|| Rotation::new(shape.context, shape.head_dim));
     let raw = reference::exact(&keys);
-    let scored = if rotated { rotate(&shape, &raw) } else { raw.clone() };
+    let scored = rotation.as_ref().map_or_else(|| raw.clone(), |r| reference::rotate(&shape, r, &raw));
     let rebuilt = reference::product(&raw, &reference::exact(&matrix), width);
     let expected = reference::attention(&shape, &query, &scored, &reference::exact(&values));
     let slim = reference::attention(&shape, &query, &scored, &rebuilt);

@@ -9,6 +9,8 @@ mod crossover;
 mod csv;
 mod dram;
 mod files;
+#[cfg(feature = "host")]
+mod host;
 mod json;
 mod numbers;
 pub mod plot;
@@ -24,6 +26,8 @@ pub use crossover::{answer_columns, write_brief};
 pub use csv::{CsvExporter, CsvWriter, flatten, point_columns, replay_columns};
 pub use dram::DramDocument;
 pub use files::{ReportError, write_atomically};
+#[cfg(feature = "host")]
+pub use host::write_numerics;
 pub use json::{JsonExporter, write_json};
 pub use numbers::{bytes, context, duration, si, significant, thousands};
 pub use progress::Progress;

@@ -8,6 +8,8 @@ mod closed_forms;
 mod compare;
 mod conditions;
 mod dram;
+#[cfg(feature = "host")]
+mod host;
 mod plots;
 mod replay;
 mod results;

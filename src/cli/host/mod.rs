@@ -3,11 +3,13 @@
 mod calibrate;
 mod measure;
 mod validate;
+mod verify;
 
 use super::CliError;
 
 /// Run and time attention on this machine's CPU
 #[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -18,6 +20,7 @@ enum Command {
     Calibrate(calibrate::Args),
     Measure(measure::Args),
     Validate(validate::Args),
+    Verify(verify::Args),
 }
 
 impl Args {
@@ -26,6 +29,7 @@ impl Args {
             Command::Calibrate(args) => args.execute(),
             Command::Measure(args) => args.execute(),
             Command::Validate(args) => args.execute(),
+            Command::Verify(args) => args.execute(),
         }
     }
 }

@@ -160,7 +160,7 @@ pub trait Lanes: Copy {
     unsafe fn block<E: Element, const COPY: bool>(rows: usize, vectors: usize, block: &Block<E>);
 }
 
-/// `e^x` to 2 ulp for x ≤ 0 (clamped at −87): range reduction by ln 2 in two parts, then a polynomial of degree 6 (Taylor, on |r| ≤ ln 2 / 2).
+/// `e^x` to 3 ulp for x ≤ 0 (clamped at −87): range reduction by ln 2 in two parts, then a polynomial of degree 6 (Taylor, on |r| ≤ ln 2 / 2).
 ///
 /// # Safety
 /// The CPU has the instructions of `L`.
