@@ -156,7 +156,7 @@ pub trait Lanes: Copy {
     unsafe fn largest(self) -> f32;
     /// Asks for the cache line at `at` in the second-level cache; any address is allowed.
     unsafe fn prefetch(at: *const u8);
-    /// A register block of a product, compiled once for the instruction set; see [`super::kernels::block::any`].
+    /// A register block of a product, compiled once for the instruction set; see `kernels::block::any`.
     unsafe fn block<E: Element, const COPY: bool>(rows: usize, vectors: usize, block: &Block<E>);
 }
 

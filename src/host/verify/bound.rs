@@ -7,7 +7,7 @@
 //! - **Scores.** The query is scaled (a root, a reciprocal, a product), a rotated key is a difference of two products, a score is a sum of d
 //!   products: δ_t = γ(d + 5)·Σ_j |q_j|·|k_tj| / √d, where a rotated |k_tj| is |x·cos| + |y·sin|.
 //! - **Weights.** A weight is e^(s_t − m), m the largest score yet, brought to the final m by a factor e^(m_old − m_new) a tile. Rounded
-//!   differences add up to u·(m − s_t), as every step of m goes upwards. The kernels' exponential is off by at most [`EXPONENTIAL`]·u, the
+//!   differences add up to u·(m − s_t), as every step of m goes upwards. The kernels' exponential is off by at most `EXPONENTIAL`·u, the
 //!   standard library's by 2·u, once a tile and once where threads' parts meet.
 //! - **Means.** Numerator and denominator are sums of n weights or products of weights, scaled and added to once a tile, then once a part:
 //!   N = n + 2·T + p + 3 roundings for p threads. So each weight w_t (of sum 1) is off by at most a_t·w_t in either,

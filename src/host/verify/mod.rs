@@ -2,11 +2,11 @@
 //!
 //! Two errors, which have nothing to do with each other:
 //! - the **kernel error**, from the reference of the very operands that the kernel read, rounded as they are. It must stay below a bound that
-//!   is derived from the arithmetic alone ([`bound`]); one that does not is a bug.
+//!   is derived from the arithmetic alone (`bound.rs`); one that does not is a bug.
 //! - the **scheme error**, from attention with exact K and V. No kernel can help it: what was lost when K, V and W_KV were stored comes back
 //!   magnified by W_KV = W_K⁻¹·W_V where W_K is badly conditioned.
 
-pub mod bound;
+mod bound;
 mod cases;
 mod layer;
 mod operands;
