@@ -2,7 +2,7 @@
 
 use super::clock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Working memory that one thread writes in one phase and others read in the next.
 #[derive(Debug, Default)]
@@ -98,9 +98,14 @@ impl Team {
     }
 }
 
-/// CPUs that this process may use.
+/// CPUs that this process may use: as it was first asked, since threads that are pinned later see their own one alone.
 #[must_use]
 pub fn allowed_cpus() -> Vec<usize> {
+    static ALLOWED: OnceLock<Vec<usize>> = OnceLock::new();
+    ALLOWED.get_or_init(ask_for_cpus).clone()
+}
+
+fn ask_for_cpus() -> Vec<usize> {
     #[cfg(target_os = "linux")]
     if let Ok(set) = rustix::thread::sched_getaffinity(None) {
         return (0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect();

@@ -25,13 +25,15 @@ pub struct Effort {
     pub most: usize,
     /// Seconds a point beyond which the fewest have to do.
     pub seconds: f64,
+    /// Whether slim-k-recompute is run, too.
+    pub recompute: bool,
 }
 
 impl Effort {
     /// For a quick look.
-    pub const QUICK: Self = Self { least: 5, most: 9, seconds: 0.25 };
+    pub const QUICK: Self = Self { least: 5, most: 9, seconds: 0.25, recompute: false };
     /// For a table that is kept.
-    pub const FULL: Self = Self { least: 5, most: 15, seconds: 0.6 };
+    pub const FULL: Self = Self { least: 5, most: 15, seconds: 0.6, recompute: true };
 }
 
 /// What [`Bench::point`] says of a point.
@@ -149,7 +151,7 @@ impl Conditions<'_> {
         let (isa, team) = (self.cpu.isa, self.team);
         let baseline = KvCache::new(shape, walk, [keys, values], None, threads);
         let slim = SlimK::new(shape, walk, keys, &weights, None, threads);
-        let rebuilt = recomputes(&shape).then(|| {
+        let rebuilt = (self.effort.recompute && recomputes(&shape)).then(|| {
             SlimKRecompute::new(shape, Walk { tile: RECOMPUTE_TILE }, keys, &weights, None, threads)
         });
         let mut samples = vec![Samples::default(); HostScheme::ALL.len()];
