@@ -100,7 +100,7 @@ fn rounded(x: f64) -> f64 {
     format!("{x:.4e}").parse().unwrap_or(x)
 }
 
-/// Reads what [`write`] wrote: the machine of the first row, and the points.
+/// Reads what [`write()`] wrote: the machine of the first row, and the points.
 ///
 /// # Errors
 /// The first row that is wrong: not a number, a time that is none, another machine's among this one's.
