@@ -101,7 +101,7 @@ impl<E> Drop for Buffer<E> {
 }
 
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// Whether [`flush`] can do what it says.
 #[must_use]

@@ -1,7 +1,8 @@
 //! The same points, predicted by the ordinary engine: attention of one layer, and the product with W_KV.
 
-use super::measure::{HostScheme, Setting, Tier};
-use crate::attention::{Conditions, Precision, Scheme};
+use super::kernels::Scheme;
+use super::measure::{Setting, Tier};
+use crate::attention::{self, Conditions, Precision};
 use crate::hardware::Accelerator;
 use crate::hardware::kernel::{KernelProfile, Phase};
 use crate::model::{AttentionBias, Model, Norm, NormSpan, Position};
@@ -74,11 +75,12 @@ impl Predictor {
     ///
     /// # Errors
     /// In words, why the engine refuses.
-    pub fn seconds(&self, setting: &Setting, scheme: HostScheme) -> Result<f64, PredictError> {
+    pub fn seconds(&self, setting: &Setting, scheme: Scheme) -> Result<f64, PredictError> {
         let refused = |error: String| PredictError::Refused(error);
         let part = self.part(setting);
         let model = model(setting);
-        let scheme = Scheme::find(scheme.name()).ok_or_else(|| refused(scheme.name().to_owned()))?;
+        let scheme =
+            attention::Scheme::find(scheme.name()).ok_or_else(|| refused(scheme.name().to_owned()))?;
         let conditions = Conditions::from(Precision { weights: setting.dtype, cache: setting.dtype });
         let mut simulator =
             Simulator::new(&part, &model, scheme, &conditions).map_err(|e| refused(e.to_string()))?;
@@ -90,16 +92,16 @@ impl Predictor {
 
     /// Seconds by the roofline: all bytes at the bandwidth or all arithmetic at the peak, whichever is longer.
     #[must_use]
-    pub fn roofline(&self, setting: &Setting, scheme: HostScheme) -> Option<f64> {
+    pub fn roofline(&self, setting: &Setting, scheme: Scheme) -> Option<f64> {
         let part = self.part(setting);
         let (kept, weights) = (setting.cache_bytes() as f64, setting.weight_bytes() as f64);
         let shape = &setting.shape;
         let (rows, width) = ((shape.context * shape.batch) as f64, shape.width() as f64);
         let (heads, batch) = (shape.heads as f64, shape.batch as f64);
         let (bytes, macs) = match scheme {
-            HostScheme::KvCache => (2.0 * kept, 2.0 * rows * width),
-            HostScheme::SlimK => (kept + weights, rows * width * (heads + 1.0) + batch * width * width),
-            HostScheme::SlimKRecompute => (kept + weights, rows * width * (width + 2.0)),
+            Scheme::KvCache => (2.0 * kept, 2.0 * rows * width),
+            Scheme::SlimK => (kept + weights, rows * width * (heads + 1.0) + batch * width * width),
+            Scheme::SlimKRecompute => (kept + weights, rows * width * (width + 2.0)),
         };
         // One core takes its own share at most.
         let bandwidth = match (setting.tier, setting.threads) {

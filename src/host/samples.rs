@@ -30,11 +30,6 @@ impl Samples {
         }
     }
 
-    /// Takes over a time that was measured elsewhere.
-    pub fn push(&mut self, seconds: f64) {
-        self.seconds.push(seconds);
-    }
-
     /// How many count.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -50,11 +45,7 @@ impl Samples {
     /// The value below which a part `q` of them lies, interpolated; `None` of none.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        let mut sorted = self.seconds.clone();
-        sorted.sort_by(f64::total_cmp);
-        let at = q * (sorted.len().checked_sub(1)?) as f64;
-        let (low, high) = (at.floor() as usize, at.ceil() as usize);
-        Some(sorted[low] + (sorted[high] - sorted[low]) * (at - at.floor()))
+        quantile(self.seconds.clone(), q)
     }
 
     /// The median, in seconds; `None` of none.
@@ -71,4 +62,12 @@ impl Samples {
         }
         Some((self.quantile(0.75)? - self.quantile(0.25)?) / (2.0 * self.median()?))
     }
+}
+
+/// The value below which a part `q` of `values` lies, interpolated; `None` of none.
+pub(super) fn quantile(mut values: Vec<f64>, q: f64) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let at = q * values.len().checked_sub(1)? as f64;
+    let (low, high) = (at.floor() as usize, at.ceil() as usize);
+    Some(values[low] + (values[high] - values[low]) * (at - at.floor()))
 }

@@ -1,7 +1,9 @@
 //! Measured against predicted, point by point and in all.
 
-use super::measure::{HostScheme, Measured};
+use super::kernels::Scheme;
+use super::measure::Measured;
 use super::predict::{PredictError, Predictor};
+use super::samples::quantile;
 use serde::Serialize;
 
 /// A point, measured and predicted.
@@ -68,7 +70,7 @@ pub struct Summary {
 pub fn compare(points: &[Measured], predictor: &Predictor) -> Result<Vec<Compared>, PredictError> {
     let one = |point: &Measured| -> Result<Option<Compared>, PredictError> {
         let setting = &point.setting;
-        let schemes = [HostScheme::KvCache, HostScheme::SlimK];
+        let schemes = [Scheme::KvCache, Scheme::SlimK];
         let mut measured = serde_json::Map::new();
         let mut predicted = serde_json::Map::new();
         let mut times = [[0.0; 2]; 2];
@@ -129,12 +131,4 @@ pub fn summarise(points: &[Compared], rejected_samples: u64) -> Option<Summary> 
         roofline_winner_agreement: agreement(|p| p.roofline_ratio),
         rejected_samples,
     })
-}
-
-/// The value below which a part `q` lies, interpolated.
-fn quantile(mut values: Vec<f64>, q: f64) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let at = q * values.len().checked_sub(1)? as f64;
-    let (low, high) = (at.floor() as usize, at.ceil() as usize);
-    Some(values[low] + (values[high] - values[low]) * (at - at.floor()))
 }

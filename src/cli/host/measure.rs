@@ -3,9 +3,8 @@
 use crate::cli::output::{self, print};
 use crate::cli::{CliError, plural};
 use crate::host::cpu::{Cpu, available_memory};
-use crate::host::measure::{
-    Bench, Effort, HostScheme, Measured, Setting, Skipped, Timed, full_grid, quick_grid, write,
-};
+use crate::host::kernels::Scheme;
+use crate::host::measure::{Bench, Effort, Measured, Setting, Skipped, Timed, full_grid, quick_grid, write};
 use crate::report::{Progress, TableWriter, duration, thousands, write_atomically};
 use std::path::PathBuf;
 
@@ -142,8 +141,8 @@ fn row(point: &Measured) -> [String; 11] {
         dtype.name().to_owned(),
         threads.to_string(),
         tier.name().to_owned(),
-        time(HostScheme::KvCache),
-        time(HostScheme::SlimK),
+        time(Scheme::KvCache),
+        time(Scheme::SlimK),
         point.ratio().map_or_else(|| "–".to_owned(), |r| format!("{r:.2}")),
         point.spread().map_or_else(|| "–".to_owned(), |s| format!("{:.1} %", 100.0 * s)),
     ]

@@ -3,13 +3,14 @@
 use super::calibrate::calibrated;
 use super::measure::Points;
 use crate::cli::output::{self, print};
+use crate::cli::pin::table_or_json;
 use crate::cli::{CliError, plural};
 use crate::config::{Overrides, load_accelerator};
 use crate::host::cpu::Cpu;
 use crate::host::measure::read;
 use crate::host::predict::Predictor;
 use crate::host::validation::{Compared, Summary, compare, summarise};
-use crate::report::{TableWriter, thousands};
+use crate::report::{Format, TableWriter, thousands, write_json};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -32,15 +33,9 @@ pub(super) struct Args {
     #[arg(long)]
     force: bool,
 
-    /// Form of the result
-    #[arg(long, value_enum, default_value = "table")]
+    /// Format of the result: table or json
+    #[arg(long, value_name = "FORMAT", default_value_t, value_parser = table_or_json)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    Table,
-    Json,
 }
 
 /// The result as JSON.
@@ -90,10 +85,9 @@ impl Args {
                     points: &compared,
                     summary: &summary,
                 };
-                serde_json::to_writer_pretty(&mut *out, &report)?;
-                writeln!(out)
+                write_json(&report, out)
             }),
-            Format::Table => print(|out| {
+            _ => print(|out| {
                 table(&compared).write(out)?;
                 sums(&summary, compared.len(), out)
             }),

@@ -1,13 +1,13 @@
 //! How long a load from DRAM takes that nothing else waits for.
 
 use super::machine::sample;
-use crate::host::memory::{Buffer, flush};
+use crate::host::memory::{self, Buffer, flush};
 use crate::host::team::Team;
 
 /// Bytes that the chain runs through.
 const BYTES: usize = 32 << 20;
 /// Elements of a cache line.
-const LINE: usize = 16;
+const LINE: usize = memory::LINE / size_of::<f32>();
 /// Loads of one sample.
 const LOADS: usize = 4096;
 

@@ -104,7 +104,7 @@ fn one(cpu: &Cpu, team: &Team, buffer: &[f32]) -> Option<ThreadRates> {
         let samples = sample(team, before, work);
         Figure::rate((bytes * times * threads) as f64, &samples)
     };
-    let mut nothing = sample(
+    let nothing = sample(
         team,
         || {},
         || {
@@ -113,7 +113,6 @@ fn one(cpu: &Cpu, team: &Team, buffer: &[f32]) -> Option<ThreadRates> {
     );
     // A single thread's phase costs less than a clock's reading.
     let dispatch = Figure { value: nothing.median()?, spread: nothing.spread()? };
-    nothing.rejected = 0;
     Some(ThreadRates {
         threads,
         macs: Figure::rate(macs as f64, &arithmetic)?,

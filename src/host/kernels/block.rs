@@ -1,6 +1,7 @@
 //! The innermost block of a matrix product: a few rows by a few vectors, its sums in registers over the whole depth.
 #![expect(unsafe_code, reason = "the innermost loop reads through raw pointers")]
 
+use crate::host::memory::LINE;
 use crate::host::simd::{Element, Lanes};
 
 /// `c[r][j] = scale[r] · c[r][j] + Σ_t a[r][t] · b[t][j]`, in `f32`.
@@ -29,9 +30,6 @@ pub(super) struct Ahead {
     /// Lines; zero: none.
     lines: usize,
 }
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// Steps of the reduction to each line that is asked for. More often, and the requests of the product's own loads wait behind them: a core
 /// holds only some twelve to sixteen first-level misses.

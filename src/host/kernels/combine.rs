@@ -1,5 +1,6 @@
 //! What a thread leaves behind, and how the parts of a sequence come together.
 
+use super::pieces::Piece;
 use super::softmax::Seen;
 
 /// One piece's unfinished sums: for each head a running maximum, a sum of exponentials, and `width` weighted sums.
@@ -19,6 +20,18 @@ impl Partial {
     pub(super) fn clear(&mut self) {
         self.seen.fill(Seen::NOTHING);
     }
+}
+
+/// The unfinished sums of `sequence`, where `threads` gives each thread's pieces and what it made of them.
+pub(super) fn of_sequence<'a>(
+    threads: impl Iterator<Item = (&'a Vec<Piece>, &'a Vec<Partial>)>,
+    sequence: usize,
+) -> Vec<&'a Partial> {
+    threads
+        .flat_map(|(pieces, partials)| pieces.iter().zip(partials))
+        .filter(|(piece, _)| piece.sequence == sequence)
+        .map(|(_, partial)| partial)
+        .collect()
 }
 
 /// Adds `parts`' sums of `head` up into `out`, divided by the sum of exponentials.

@@ -1,7 +1,7 @@
 //! The baseline: keys and values both kept.
 #![expect(unsafe_code, reason = "rows are addressed by raw pointers")]
 
-use super::combine::{Partial, combine};
+use super::combine::{Partial, combine, of_sequence};
 use super::pieces::{Piece, pieces};
 use super::rotation::{Angles, Rotation};
 use super::scores::{Rows, rotated_scores, scores};
@@ -60,17 +60,7 @@ impl<'a, E: Element> KvCache<'a, E> {
         // The parts are small: one thread adds them up.
         let threads: Vec<_> = self.threads.iter().map(Shared::read).collect();
         for (sequence, out) in out.chunks_exact_mut(width).enumerate() {
-            let parts: Vec<&Partial> = self
-                .work
-                .iter()
-                .zip(&threads)
-                .flat_map(|(mine, thread)| {
-                    mine.iter()
-                        .zip(&thread.1)
-                        .filter(|(p, _)| p.sequence == sequence)
-                        .map(|(_, partial)| partial)
-                })
-                .collect();
+            let parts = of_sequence(self.work.iter().zip(threads.iter().map(|t| &t.1)), sequence);
             for (head, out) in out.chunks_exact_mut(head_dim).enumerate() {
                 combine(&parts, head, out);
             }

@@ -24,6 +24,8 @@ pub use slim_k::SlimK;
 pub use slim_k_recompute::SlimKRecompute;
 pub use weights::Weights;
 
+use serde::{Deserialize, Serialize};
+
 /// What one decode step of one layer attends to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Shape {
@@ -48,6 +50,33 @@ impl Shape {
     #[must_use]
     pub const fn cache(&self) -> usize {
         self.width() * self.context * self.batch
+    }
+}
+
+/// A scheme that has a kernel here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// The baseline: keys and values kept.
+    KvCache,
+    /// Keys kept, projected last.
+    SlimK,
+    /// Keys kept, values rebuilt first.
+    SlimKRecompute,
+}
+
+impl Scheme {
+    /// All, the baseline first.
+    pub const ALL: [Self; 3] = [Self::KvCache, Self::SlimK, Self::SlimKRecompute];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KvCache => "kv-cache",
+            Self::SlimK => "slim-k",
+            Self::SlimKRecompute => "slim-k-recompute",
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Slim attention, project last: `head_i = (P_i·K)·W_KV,i`, keys alone kept.
 #![expect(unsafe_code, reason = "calls kernels of an instruction set")]
 
-use super::combine::{Partial, combine};
+use super::combine::{Partial, combine, of_sequence};
 use super::kv_cache::score;
 use super::pieces::{Piece, pieces};
 use super::product::{MOST_COLUMNS, Product};
@@ -108,8 +108,9 @@ impl<'a, E: Element> SlimK<'a, E> {
         let width = self.shape.width();
         let head_dim = self.shape.head_dim;
         let threads: Vec<_> = self.threads.iter().map(Shared::read).collect();
+        let partials = || self.work.iter().zip(threads.iter().map(|t| &t.partials));
         let parts: Vec<Vec<&Partial>> =
-            (0..self.shape.batch).map(|sequence| self.parts(&threads, sequence)).collect();
+            (0..self.shape.batch).map(|sequence| of_sequence(partials(), sequence)).collect();
         team.run(|thread| {
             let Projected { heads, sums, out, panel } = &mut *self.projections[thread].write();
             for head in heads.0..heads.1 {
@@ -130,25 +131,6 @@ impl<'a, E: Element> SlimK<'a, E> {
                     .copy_from_slice(&projection.out[sequence * columns..][..columns]);
             }
         }
-    }
-}
-
-impl<'a, E: Element> SlimK<'a, E> {
-    /// The unfinished sums of `sequence`.
-    fn parts<'g>(
-        &self,
-        threads: &'g [std::sync::RwLockReadGuard<'_, Thread>],
-        sequence: usize,
-    ) -> Vec<&'g Partial> {
-        let mine = self.work.iter().zip(threads);
-        mine.flat_map(|(pieces, thread)| {
-            pieces
-                .iter()
-                .zip(&thread.partials)
-                .filter(|(p, _)| p.sequence == sequence)
-                .map(|(_, partial)| partial)
-        })
-        .collect()
     }
 }
 
@@ -227,31 +209,8 @@ impl<E: Element> Kernel for Project<'_, '_, E> {
     unsafe fn run<L: Lanes>(self) {
         let Self { kernel, head, sums, out, columns, panel } = self;
         let Shape { head_dim, batch, .. } = kernel.shape;
-        let width = kernel.shape.width();
-        let wide = kernel.weights.panel();
-        let nothing = vec![0.0; batch];
-        let everything = vec![1.0; batch];
-        for first in (0..head_dim).step_by(wide) {
-            let weights = kernel.weights.panel_at(head * head_dim + first);
-            for from in (0..width).step_by(PANEL_DEPTH) {
-                let depth = PANEL_DEPTH.min(width - from);
-                let product = Product {
-                    a: &sums[from..],
-                    a_stride: width,
-                    rows: batch,
-                    b: &weights[from * wide..][..depth * wide],
-                    b_stride: wide,
-                    depth,
-                    columns: wide,
-                    c: &mut out[first..],
-                    c_stride: columns,
-                    scale: if from == 0 { &nothing } else { &everything },
-                    next: None,
-                    panel,
-                };
-                // SAFETY: the caller's.
-                unsafe { product.run::<L>() };
-            }
-        }
+        let columns_of_head = head * head_dim..(head + 1) * head_dim;
+        // SAFETY: the caller's.
+        unsafe { kernel.weights.apply::<L>(sums, batch, columns_of_head, out, columns, panel) };
     }
 }

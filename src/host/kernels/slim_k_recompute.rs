@@ -1,13 +1,12 @@
 //! Slim attention, recompute first: `head_i = P_i·(K·W_KV,i)`, the values of all tokens rebuilt in every step.
 #![expect(unsafe_code, reason = "calls kernels of an instruction set")]
 
-use super::combine::{Partial, combine};
+use super::combine::{Partial, combine, of_sequence};
 use super::kv_cache::{score, weighted_sums};
 use super::pieces::{Piece, pieces};
-use super::product::Product;
 use super::rotation::Rotation;
 use super::scores::Rows;
-use super::scratch::{PANEL_DEPTH, Scratch};
+use super::scratch::Scratch;
 use super::softmax::softmax;
 use super::{Shape, Walk, Weights};
 use crate::host::simd::{Element, Isa, Kernel, Lanes};
@@ -81,12 +80,7 @@ impl<'a, E: Element> SlimKRecompute<'a, E> {
         });
         let threads: Vec<_> = self.threads.iter().map(Shared::read).collect();
         for (sequence, out) in out.chunks_exact_mut(width).enumerate() {
-            let mine = self.work.iter().zip(&threads);
-            let parts: Vec<&Partial> = mine
-                .flat_map(|(pieces, thread)| pieces.iter().zip(&thread.partials))
-                .filter(|(piece, _)| piece.sequence == sequence)
-                .map(|(_, partial)| partial)
-                .collect();
+            let parts = of_sequence(self.work.iter().zip(threads.iter().map(|t| &t.partials)), sequence);
             for (head, out) in out.chunks_exact_mut(head_dim).enumerate() {
                 combine(&parts, head, out);
             }
@@ -111,8 +105,6 @@ impl<E: Element> Kernel for Stream<'_, '_, E> {
         let Shape { heads, head_dim, context, .. } = kernel.shape;
         let width = kernel.shape.width();
         let tile = kernel.walk.tile;
-        let wide = kernel.weights.panel();
-        let [nothing, everything] = [0.0, 1.0].map(|x| vec![x; tile]);
         partial.clear();
         let Thread { scratch, keys: dense, values, .. } = thread;
         let mut from = piece.from;
@@ -133,27 +125,7 @@ impl<E: Element> Kernel for Stream<'_, '_, E> {
                 for at in (0..tokens * width).step_by(L::COUNT) {
                     E::load::<L>(keys.as_ptr().add(at)).store(dense.as_mut_ptr().add(at));
                 }
-                for first in (0..width).step_by(wide) {
-                    let weights = kernel.weights.panel_at(first);
-                    for deep in (0..width).step_by(PANEL_DEPTH) {
-                        let depth = PANEL_DEPTH.min(width - deep);
-                        let rebuilt = Product {
-                            a: &dense[deep..],
-                            a_stride: width,
-                            rows: tokens,
-                            b: &weights[deep * wide..][..depth * wide],
-                            b_stride: wide,
-                            depth,
-                            columns: wide,
-                            c: &mut values[first..],
-                            c_stride: width,
-                            scale: if deep == 0 { &nothing } else { &everything },
-                            next: None,
-                            panel: &mut scratch.panel,
-                        };
-                        rebuilt.run::<L>();
-                    }
-                }
+                kernel.weights.apply::<L>(dense, tokens, 0..width, values, width, &mut scratch.panel);
                 let values = Rows { rows: &values[..tokens * width], heads, head_dim };
                 weighted_sums::<L, f32>(&scratch.scores, tile, &scratch.rescale, values, &mut partial.sums);
             }

@@ -1,6 +1,10 @@
 //! W_KV as a parameter file holds it for these kernels.
+#![expect(unsafe_code, reason = "calls kernels of an instruction set")]
 
-use crate::host::simd::Element;
+use super::product::Product;
+use super::scratch::PANEL_DEPTH;
+use crate::host::simd::{Element, Lanes};
+use std::ops::Range;
 
 /// A `width` × `width` matrix, head after head of its columns, each in panels whose rows lie one behind the other: a kernel that forms one
 /// head's values reads it from front to back.
@@ -34,16 +38,45 @@ impl<E: Element> Weights<E> {
         Self { elements, width, panel: panel(head_dim) }
     }
 
-    /// Columns of a panel.
-    #[must_use]
-    pub const fn panel(&self) -> usize {
-        self.panel
-    }
-
-    /// The panel that begins at `column`: `width` rows of [`Self::panel`] elements.
-    #[must_use]
-    pub fn panel_at(&self, column: usize) -> &[E] {
-        &self.elements[column * self.width..][..self.panel * self.width]
+    /// `rows` rows of `a`, one behind the other, times the given columns: results in `out`, rows `stride` apart, the first column at its
+    /// front. `scratch` has room for a panel of [`PANEL_DEPTH`] rows.
+    ///
+    /// # Safety
+    /// The CPU has the instructions of `L`.
+    #[inline(always)]
+    pub(super) unsafe fn apply<L: Lanes>(
+        &self,
+        a: &[f32],
+        rows: usize,
+        columns: Range<usize>,
+        out: &mut [f32],
+        stride: usize,
+        scratch: &mut [f32],
+    ) {
+        let (width, panel) = (self.width, self.panel);
+        let [nothing, everything] = [0.0, 1.0].map(|x| vec![x; rows]);
+        for first in columns.clone().step_by(panel) {
+            let weights = &self.elements[first * width..][..panel * width];
+            for from in (0..width).step_by(PANEL_DEPTH) {
+                let depth = PANEL_DEPTH.min(width - from);
+                let product = Product {
+                    a: &a[from..],
+                    a_stride: width,
+                    rows,
+                    b: &weights[from * panel..][..depth * panel],
+                    b_stride: panel,
+                    depth,
+                    columns: panel,
+                    c: &mut out[first - columns.start..],
+                    c_stride: stride,
+                    scale: if from == 0 { &nothing } else { &everything },
+                    next: None,
+                    panel: scratch,
+                };
+                // SAFETY: the caller's.
+                unsafe { product.run::<L>() };
+            }
+        }
     }
 
     /// All elements, as laid out.

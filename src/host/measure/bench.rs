@@ -1,8 +1,8 @@
 //! Runs the kernels of a point and times them.
 
-use super::{HostScheme, Measured, Setting, Summary, Tier};
+use super::{Measured, Setting, Summary, Tier};
 use crate::host::cpu::Cpu;
-use crate::host::kernels::{KvCache, Shape, SlimK, SlimKRecompute, Walk, Weights};
+use crate::host::kernels::{KvCache, Scheme, Shape, SlimK, SlimKRecompute, Walk, Weights};
 use crate::host::memory::{Buffer, can_flush, flush};
 use crate::host::samples::Samples;
 use crate::host::simd::Element;
@@ -106,12 +106,6 @@ impl Bench {
         Ok(Self { cpu: cpu.clone(), team, fp32: None, bf16: None, fp16: None, sweep })
     }
 
-    /// The threads.
-    #[must_use]
-    pub const fn team(&self) -> &Team {
-        &self.team
-    }
-
     /// Measures `setting`, whose threads are the bench's.
     ///
     /// # Errors
@@ -146,7 +140,8 @@ impl Conditions<'_> {
         let elements = caches.pattern.iter().copied().cycle().take(width * width).collect();
         let weights = Weights::laid_out(elements, width, shape.head_dim);
         let walk = Walk::fitting(width * size_of::<E>(), self.cpu.l2);
-        let query: Vec<f32> = pattern::<f32>().into_iter().cycle().take(width * shape.batch).collect();
+        let query: Vec<f32> =
+            caches.pattern.iter().map(|x| x.to_f32()).cycle().take(width * shape.batch).collect();
         let mut out = vec![0.0; width * shape.batch];
         let (isa, team) = (self.cpu.isa, self.team);
         let baseline = KvCache::new(shape, walk, [keys, values], None, threads);
@@ -154,20 +149,20 @@ impl Conditions<'_> {
         let rebuilt = (self.effort.recompute && recomputes(&shape)).then(|| {
             SlimKRecompute::new(shape, Walk { tile: RECOMPUTE_TILE }, keys, &weights, None, threads)
         });
-        let mut samples = vec![Samples::default(); HostScheme::ALL.len()];
+        let mut samples = vec![Samples::default(); Scheme::ALL.len()];
         let started = std::time::Instant::now();
         let mut round = 0;
         loop {
-            for (scheme, samples) in HostScheme::ALL.into_iter().zip(&mut samples) {
-                let rebuilding = scheme == HostScheme::SlimKRecompute;
+            for (scheme, samples) in Scheme::ALL.into_iter().zip(&mut samples) {
+                let rebuilding = scheme == Scheme::SlimKRecompute;
                 // Slow and never close: the fewest samples do.
                 if rebuilding && (rebuilt.is_none() || samples.len() >= self.effort.least.min(3)) {
                     continue;
                 }
                 let mut step = || match scheme {
-                    HostScheme::KvCache => baseline.run(isa, team, &query, &mut out),
-                    HostScheme::SlimK => slim.run(isa, team, &query, &mut out),
-                    HostScheme::SlimKRecompute => {
+                    Scheme::KvCache => baseline.run(isa, team, &query, &mut out),
+                    Scheme::SlimK => slim.run(isa, team, &query, &mut out),
+                    Scheme::SlimKRecompute => {
                         if let Some(kernel) = &rebuilt {
                             kernel.run(isa, team, &query, &mut out);
                         }
@@ -177,7 +172,7 @@ impl Conditions<'_> {
                     Tier::Dram => {
                         flush(keys);
                         match scheme {
-                            HostScheme::KvCache => flush(values),
+                            Scheme::KvCache => flush(values),
                             _ => flush(weights.elements()),
                         }
                         if let Some(sweep) = self.sweep {
@@ -199,7 +194,7 @@ impl Conditions<'_> {
             }
         }
         let rejected = samples.iter().map(|s| s.rejected).sum();
-        let times: Vec<_> = HostScheme::ALL
+        let times: Vec<_> = Scheme::ALL
             .into_iter()
             .zip(&samples)
             .filter_map(|(scheme, samples)| Some((scheme, Summary::of(samples)?)))

@@ -9,7 +9,7 @@ pub use bench::{Bench, Effort, Timed};
 pub use grid::{Skipped, full_grid, quick_grid};
 pub use table::{TableError, read, write};
 
-use super::kernels::Shape;
+use super::kernels::{Scheme, Shape};
 use super::samples::Samples;
 use crate::units::Dtype;
 use serde::{Deserialize, Serialize};
@@ -62,40 +62,13 @@ impl Setting {
     }
 }
 
-/// A scheme that has a kernel here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HostScheme {
-    /// Keys and values kept.
-    KvCache,
-    /// Keys kept, values projected last.
-    SlimK,
-    /// Keys kept, values rebuilt first.
-    SlimKRecompute,
-}
-
-impl HostScheme {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::KvCache, Self::SlimK, Self::SlimKRecompute];
-
-    /// The scheme's name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::KvCache => "kv-cache",
-            Self::SlimK => "slim-k",
-            Self::SlimKRecompute => "slim-k-recompute",
-        }
-    }
-}
-
 /// What a point took.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// The point.
     pub setting: Setting,
     /// Times by scheme.
-    pub times: Vec<(HostScheme, Summary)>,
+    pub times: Vec<(Scheme, Summary)>,
     /// Samples left out, all schemes together.
     pub rejected: u64,
 }
@@ -103,20 +76,20 @@ pub struct Measured {
 impl Measured {
     /// The times of `scheme`.
     #[must_use]
-    pub fn of(&self, scheme: HostScheme) -> Option<&Summary> {
+    pub fn of(&self, scheme: Scheme) -> Option<&Summary> {
         self.times.iter().find(|(s, _)| *s == scheme).map(|(_, t)| t)
     }
 
     /// Time of kv-cache over that of slim-k.
     #[must_use]
     pub fn ratio(&self) -> Option<f64> {
-        Some(self.of(HostScheme::KvCache)?.median / self.of(HostScheme::SlimK)?.median)
+        Some(self.of(Scheme::KvCache)?.median / self.of(Scheme::SlimK)?.median)
     }
 
     /// The part by which the ratio varies: both spreads together.
     #[must_use]
     pub fn spread(&self) -> Option<f64> {
-        let (a, b) = (self.of(HostScheme::KvCache)?.spread, self.of(HostScheme::SlimK)?.spread);
+        let (a, b) = (self.of(Scheme::KvCache)?.spread, self.of(Scheme::SlimK)?.spread);
         Some(a.hypot(b))
     }
 }

@@ -1,7 +1,7 @@
 //! Measured points as CSV, one row a point.
 
-use super::{HostScheme, Measured, Setting, Summary, Tier};
-use crate::host::kernels::Shape;
+use super::{Measured, Setting, Summary, Tier};
+use crate::host::kernels::{Scheme, Shape};
 use crate::units::Dtype;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -68,8 +68,8 @@ pub fn write(out: impl Write, machine: &str, points: &[Measured]) -> std::io::Re
     for point in points {
         let Setting { shape, dtype, threads, tier } = point.setting;
         let of = |scheme| point.of(scheme).copied();
-        let (Some(kv), Some(slim)) = (of(HostScheme::KvCache), of(HostScheme::SlimK)) else { continue };
-        let rebuilt = of(HostScheme::SlimKRecompute);
+        let (Some(kv), Some(slim)) = (of(Scheme::KvCache), of(Scheme::SlimK)) else { continue };
+        let rebuilt = of(Scheme::SlimKRecompute);
         let row = Row {
             machine: machine.to_owned(),
             heads: shape.heads,
@@ -159,15 +159,15 @@ impl Row {
         };
         let mut times = vec![
             (
-                HostScheme::KvCache,
+                Scheme::KvCache,
                 summary("kv-cache", self.kv_cache, self.kv_cache_spread, self.kv_cache_samples)?,
             ),
-            (HostScheme::SlimK, summary("slim-k", self.slim_k, self.slim_k_spread, self.slim_k_samples)?),
+            (Scheme::SlimK, summary("slim-k", self.slim_k, self.slim_k_spread, self.slim_k_samples)?),
         ];
         if let (Some(median), Some(spread), Some(samples)) =
             (self.rebuilt, self.rebuilt_spread, self.rebuilt_samples)
         {
-            times.push((HostScheme::SlimKRecompute, summary("slim-k-recompute", median, spread, samples)?));
+            times.push((Scheme::SlimKRecompute, summary("slim-k-recompute", median, spread, samples)?));
         }
         let shape =
             Shape { heads: self.heads, head_dim: self.head_dim, context: self.context, batch: self.batch };

@@ -3,33 +3,6 @@
 use crate::host::kernels::{Shape, Walk};
 use serde::Serialize;
 
-/// A scheme that the host has kernels of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scheme {
-    /// The baseline.
-    KvCache,
-    /// Keys kept, projected last.
-    SlimK,
-    /// Keys kept, values rebuilt first.
-    SlimKRecompute,
-}
-
-impl Scheme {
-    /// All, the baseline first.
-    pub const ALL: [Self; 3] = [Self::KvCache, Self::SlimK, Self::SlimKRecompute];
-
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::KvCache => "kv-cache",
-            Self::SlimK => "slim-k",
-            Self::SlimKRecompute => "slim-k-recompute",
-        }
-    }
-}
-
 /// A layer's shape and how it is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Case {

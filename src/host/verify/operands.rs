@@ -1,10 +1,10 @@
 //! A layer as it is kept: rounded to a type, and what kernel and reference make of that.
 
 use super::bound::Bounds;
-use super::cases::{Case, Scheme};
+use super::cases::Case;
 use super::layer::Layer;
 use crate::host::kernels::rotation::Rotation;
-use crate::host::kernels::{KvCache, SlimK, SlimKRecompute, Weights};
+use crate::host::kernels::{KvCache, Scheme, SlimK, SlimKRecompute, Weights};
 use crate::host::reference::{attention, exact, product, rotate};
 use crate::host::simd::{Element, Isa};
 use crate::host::team::Team;
