@@ -6,15 +6,18 @@ use super::fixtures::subject_under;
 use crate::attention::{Conditions, Scheme};
 use crate::config::{Overrides, load_accelerator, load_model};
 use crate::engine;
-use crate::hardware::kernel::{Constants, Kernel, KernelProfile, Kind, Policy, SplitRule, Tiling};
-use crate::mapping::attention::Shape;
+use crate::hardware::kernel::{
+    Constants, Kernel, KernelProfile, Kind, MeasuredRate, Phase, Policy, SplitRule, Tiling,
+};
+use crate::mapping::attention::{Residence, Shape};
 use crate::mapping::kernel::{attention, found_on_chip, product_bound, tilings};
 use crate::mapping::machine::Machine;
 use crate::mapping::product::Shape as ProductShape;
-use crate::step::kernel::kernel_of;
+use crate::step::kernel::{KernelTimer, kernel_of};
 use crate::units::{Bytes, Dtype, Femtos, Picos};
 use crate::workload::{Batch, Work, decode};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const fn policy(split: SplitRule, block: u64, unsplit: u64) -> Policy {
     Policy { split, block, unsplit, ..Policy::PLAIN }
@@ -184,4 +187,56 @@ fn slices_of_a_shared_row_have_a_kernel_where_the_profile_has_it() {
         "its scores take whole rows"
     );
     assert_eq!(found("kv-cache", 1, &with), Some((Kind::Mha, Dtype::Bf16, true)));
+}
+
+/// Measured rates stand for the units' own, phase by phase: where they are slow and nothing is scored ahead, time is their sum.
+#[test]
+fn measured_rates_take_the_place_of_the_units() {
+    let (scores, products, exponentials) = (1_000_000_000, 2_000_000_000, 100_000_000);
+    let rate = |phase, per_second| MeasuredRate {
+        phase,
+        kind: None,
+        dtype: Dtype::Bf16,
+        heads: 32,
+        head_dim: 128,
+        tile: 64,
+        per_second,
+        spread: 0.0,
+    };
+    let profile = Arc::new(KernelProfile {
+        name: "own".into(),
+        accelerator: "own".into(),
+        framework: "own".into(),
+        source: "made up".into(),
+        note: None,
+        machine: None,
+        kernels: Vec::new(),
+        rates: vec![
+            rate(Phase::Scores, scores),
+            rate(Phase::Product, products),
+            rate(Phase::Softmax, exponentials),
+        ],
+    });
+    let model = load_model("codellama-7b", &Overrides::parse(&["model.position=alibi"]).unwrap()).unwrap();
+    let subject = subject_under(Scheme::find("slim-k").unwrap(), model, &Conditions::default());
+    let batch = Batch::uniform(4096, 1);
+    let work = decode(&subject, &batch)
+        .into_iter()
+        .find_map(|o| match o.work {
+            Work::Attention(a) => Some(a),
+            _ => None,
+        })
+        .unwrap();
+    let shape = Shape::of(&work, Dtype::Bf16, Residence::Memory);
+    // Rows of 8 KiB: sixteen tokens are what fits a core.
+    let policy = Policy { pipelined: false, heads: u64::MAX, ..policy(SplitRule::None, 16, 0) };
+    let timer = KernelTimer::on(Machine::under(&h100(), &CONSTANTS), policy);
+    let seconds = |timer: &KernelTimer| timer.attention(&shape, &batch).unwrap().0 as f64 * 1e-15;
+    let (heads, width, tokens) = (32.0, 4096.0, 4096.0);
+    let a_token = width / scores as f64 + heads / exponentials as f64 + heads * width / products as f64;
+    let measured = seconds(&timer.clone().measured_by(&profile, Kind::SlimK));
+    // Beside the launch, the start and the first tile's load.
+    let beside = measured - tokens * a_token;
+    assert!((8e-6..40e-6).contains(&beside), "{measured} {}", tokens * a_token);
+    assert!(measured > 10.0 * seconds(&timer), "the units by themselves are faster");
 }
