@@ -30,6 +30,12 @@ impl Samples {
         }
     }
 
+    /// Adds another round's.
+    pub fn extend(&mut self, other: Self) {
+        self.seconds.extend(other.seconds);
+        self.rejected += other.rejected;
+    }
+
     /// How many count.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -26,6 +26,9 @@ impl<T> Shared<T> {
     }
 }
 
+/// Nanoseconds within which a thread that is called has started, unless something else has its CPU.
+const WAKE_NANOS: u64 = 200_000;
+
 /// Threads, each pinned to a CPU where the system lets us: the calling thread alone, or as many workers.
 #[derive(Debug)]
 pub struct Team {
@@ -74,14 +77,17 @@ impl Team {
 
     /// Runs `work` on every thread, which is told its number, and waits for all.
     pub fn run<R: Send>(&self, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
+        let called = std::time::Instant::now();
         let watched = |thread| {
+            let late = u64::try_from(called.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            let late = if late > WAKE_NANOS { late } else { 0 };
             let (wall, cpu) = (std::time::Instant::now(), clock::thread_nanos());
             let result = work(thread);
             let lost = cpu.and_then(|before| {
                 let busy = clock::thread_nanos()?.saturating_sub(before);
                 Some(u64::try_from(wall.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_sub(busy))
             });
-            (result, lost.unwrap_or(0))
+            (result, lost.unwrap_or(0) + late)
         };
         let results = match &self.workers {
             None => vec![watched(0)],

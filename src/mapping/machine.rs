@@ -140,7 +140,7 @@ impl Machine {
     }
 
     /// The same machine as the kernel of `kind` in `profile` was measured to use it at `shape`: each phase at its rate, one core's stream from
-    /// the outermost memory at its own. Phases that were not measured stay as the units' specifications have them: all three, or none.
+    /// the outermost memory at its own, and as much of them at once as its walks showed. Phases that were not measured stay as the units' specifications have them: all three, or none.
     #[must_use]
     pub fn achieving(&self, profile: &KernelProfile, kind: Kind, shape: &Shape) -> Self {
         // Kernels take all heads of a token at once, however many rows these are kept in.
@@ -154,7 +154,11 @@ impl Machine {
             _ => None,
         };
         let stream = rate(Phase::Stream).map(|bytes| Bandwidth(bytes.max(1.0) as u64));
-        Self { achieved, core: stream.or(self.core), ..self.clone() }
+        let mut machine = Self { achieved, core: stream.or(self.core), ..self.clone() };
+        if let Some(overlap) = profile.overlap(kind, shape.dtype, heads, width) {
+            machine.spec.overheads.overlap = overlap;
+        }
+        machine
     }
 
     /// What a measured kernel achieves, where there is one.

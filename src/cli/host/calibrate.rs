@@ -4,7 +4,7 @@ use crate::cli::CliError;
 use crate::cli::output::print;
 use crate::config::write_accelerator;
 use crate::hardware::Accelerator;
-use crate::host::calibrate::Calibration;
+use crate::host::calibrate::{Calibration, CalibrationError};
 use crate::host::cpu::{Cpu, available_memory};
 use crate::report::{Progress, write_atomically};
 use std::path::PathBuf;
@@ -23,12 +23,10 @@ pub(super) struct Args {
 /// It is too busy, or has no memory.
 pub(super) fn calibrated(cpu: &Cpu) -> Result<Accelerator, CliError> {
     let progress = Progress::new(Some(Calibration::STEPS as u64), "steps of the calibration");
-    let failed = |error: std::io::Error| CliError::usage(format!("cannot calibrate: {error}"));
-    match Calibration::measure(cpu, &|| progress.add(1)).map_err(failed)? {
-        Some(calibration) => Ok(calibration.accelerator(cpu, "host", available_memory())),
-        None => Err(CliError::CheckFailed(
-            "this machine is busy: threads lost their CPU in most samples; nothing was written".to_owned(),
-        )),
+    match Calibration::measure(cpu, &|| progress.add(1)) {
+        Ok(calibration) => Ok(calibration.accelerator(cpu, "host", available_memory())),
+        Err(error @ CalibrationError::Busy(_)) => Err(CliError::CheckFailed(error.to_string())),
+        Err(error @ CalibrationError::System(_)) => Err(CliError::usage(error.to_string())),
     }
 }
 

@@ -21,6 +21,7 @@ named!(Phase {
     "softmax" => Self::Softmax,
     "projection" => Self::Projection,
     "stream" => Self::Stream,
+    "walk" => Self::Walk,
 });
 named!(SplitRule {
     "none" => Self::None,
@@ -69,8 +70,8 @@ table! {
 table! {
     /// What a part of a kernel was measured to achieve on one core; one of the three keys for rates, by the phase.
     RawRate {
-        /// The part: queries times kept rows, probabilities times kept rows, a product with a matrix, exponentials, a product with weights, or
-        /// reading from the outermost memory.
+        /// The part: queries times kept rows, probabilities times kept rows, a product with a matrix, exponentials, a product with weights,
+        /// reading from the outermost memory, or all of the walk over rows there, from which follows how much of it overlaps.
         required phase: Phase,
         /// Kind of kernel (default: all that have no rates of their own for this phase and type).
         optional kind: Kind,
@@ -86,7 +87,7 @@ table! {
         optional macs_per_second: Count<MAX_PER_SECOND>,
         /// Exponentials a second; phase softmax.
         optional exp_per_second: Count<MAX_PER_SECOND>,
-        /// Bytes a second; phase stream.
+        /// Bytes of kept rows a second; phases stream and walk.
         optional bandwidth: Bandwidth,
         /// Half the interquartile range of the samples over their median (default 0).
         optional spread: Fraction,
@@ -98,7 +99,7 @@ pub(crate) const fn rate_key(phase: Phase) -> &'static str {
     match phase {
         Phase::Scores | Phase::WeightedSums | Phase::Product | Phase::Projection => "macs_per_second",
         Phase::Softmax => "exp_per_second",
-        Phase::Stream => "bandwidth",
+        Phase::Stream | Phase::Walk => "bandwidth",
     }
 }
 

@@ -67,7 +67,7 @@ fn one_rate(w: &mut Writer<'_>, rate: &MeasuredRate) {
     w.count("tile", rate.tile);
     let key = rate_key(rate.phase);
     match rate.phase {
-        Phase::Stream => w.text(key, &format::exact_bandwidth(Bandwidth(rate.per_second))),
+        Phase::Stream | Phase::Walk => w.text(key, &format::exact_bandwidth(Bandwidth(rate.per_second))),
         _ => w.count(key, rate.per_second),
     }
     w.number("spread", rate.spread);

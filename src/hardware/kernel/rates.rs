@@ -25,12 +25,21 @@ pub enum Phase {
     Projection,
     /// Reading from the outermost memory.
     Stream,
+    /// All of a kernel's loop over rows in the outermost memory: loading, and every phase above.
+    Walk,
 }
 
 impl Phase {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Scores, Self::WeightedSums, Self::Product, Self::Softmax, Self::Projection, Self::Stream];
+    pub const ALL: [Self; 7] = [
+        Self::Scores,
+        Self::WeightedSums,
+        Self::Product,
+        Self::Softmax,
+        Self::Projection,
+        Self::Stream,
+        Self::Walk,
+    ];
 
     /// Its name in files.
     #[must_use]
@@ -42,6 +51,7 @@ impl Phase {
             Self::Softmax => "softmax",
             Self::Projection => "projection",
             Self::Stream => "stream",
+            Self::Walk => "walk",
         }
     }
 }
@@ -61,8 +71,8 @@ pub struct MeasuredRate {
     pub head_dim: u64,
     /// Tokens of the tile that was timed.
     pub tile: u64,
-    /// Of [`Phase::Softmax`] exponentials a second, of [`Phase::Stream`] bytes a second that one core reads, of all others
-    /// multiply–accumulates a second.
+    /// Of [`Phase::Softmax`] exponentials a second, of [`Phase::Stream`] and [`Phase::Walk`] bytes of kept rows a second that one core
+    /// reads, of all others multiply–accumulates a second.
     pub per_second: u64,
     /// Half the interquartile range of the samples over their median.
     pub spread: f64,
@@ -75,46 +85,90 @@ impl KernelProfile {
     /// outermost it stays what it is there.
     #[must_use]
     pub fn rate(&self, phase: Phase, kind: Kind, dtype: Dtype, heads: u64, head_dim: u64) -> Option<f64> {
+        let points = self.measured(phase, kind, dtype);
+        over_shapes(&points, heads, head_dim, &|a, b, part| 1.0 / ((1.0 - part) / a + part / b))
+    }
+
+    /// The part of the shorter of a tile's load and compute time that a kernel of `kind` hides behind the longer, in 0 to 1; `None` where
+    /// no walk was measured at a shape whose stream, scores, sums and softmax were measured too.
+    ///
+    /// At such a shape, a token's bytes take `L` at the stream's rate, its phases `C` one after the other, and the walk `W`:
+    /// `W = max(L, C) + (1 − overlap) · min(L, C)`. Between shapes it is linear in the logarithms of both sizes, beyond the outermost it
+    /// stays.
+    #[must_use]
+    pub fn overlap(&self, kind: Kind, dtype: Dtype, heads: u64, head_dim: u64) -> Option<f64> {
+        let points: Vec<_> = self
+            .measured(Phase::Walk, kind, dtype)
+            .into_iter()
+            .filter_map(|(heads, head_dim, walk)| {
+                let at = |phase| {
+                    let points = self.measured(phase, kind, dtype);
+                    points.into_iter().find(|p| (p.0, p.1) == (heads, head_dim)).map(|p| p.2)
+                };
+                let width = (heads * head_dim) as f64;
+                let bytes = width * dtype.bits() as f64 / 8.0;
+                let (values, macs) = match kind {
+                    Kind::SlimK => (Phase::Product, heads as f64 * width),
+                    _ => (Phase::WeightedSums, width),
+                };
+                let load = bytes / at(Phase::Stream)?;
+                let compute =
+                    width / at(Phase::Scores)? + heads as f64 / at(Phase::Softmax)? + macs / at(values)?;
+                let exposed = bytes / walk - load.max(compute);
+                Some((heads, head_dim, 1.0 - exposed / load.min(compute)))
+            })
+            .collect();
+        let between = over_shapes(&points, heads, head_dim, &|a, b, part| a + (b - a) * part);
+        between.map(|part| part.clamp(0.0, 1.0))
+    }
+
+    /// Heads, width and rate of each shape at which `phase` was measured with rows of `dtype`, in order: of that kind if there is any, else
+    /// of no kind.
+    fn measured(&self, phase: Phase, kind: Kind, dtype: Dtype) -> Vec<(u64, u64, f64)> {
         let of = |kind: Option<Kind>| {
-            let mut points: Vec<(u64, u64, u64)> = self
+            let mut points: Vec<(u64, u64, f64)> = self
                 .rates
                 .iter()
                 .filter(|r| r.phase == phase && r.dtype == dtype && r.kind == kind)
-                .map(|r| (r.heads, r.head_dim, r.per_second))
+                .map(|r| (r.heads, r.head_dim, r.per_second as f64))
                 .collect();
-            points.sort_unstable();
+            points.sort_by_key(|p| (p.0, p.1));
             points
         };
-        let mut points = of(Some(kind));
-        if points.is_empty() {
-            points = of(None);
-        }
-        let by_heads = points.chunk_by(|a, b| a.0 == b.0).map(|same| {
-            let curve = same.iter().map(|&(_, width, rate)| (width, rate as f64));
-            Some((same.first()?.0, interpolate(curve, head_dim)?))
-        });
-        interpolate(by_heads.flatten(), heads)
+        let own = of(Some(kind));
+        if own.is_empty() { of(None) } else { own }
     }
 }
 
-/// The rate at `at` on the curve through `points`, which are in the order of their sizes; `None` without any.
-fn interpolate(points: impl Iterator<Item = (u64, f64)>, at: u64) -> Option<f64> {
+/// What a figure is some part of the way from one to the next.
+type Between<'a> = &'a dyn Fn(f64, f64, f64) -> f64;
+
+/// The figure at `heads` and `head_dim`, where `points` are heads, width and figure in order; `None` of none.
+fn over_shapes(points: &[(u64, u64, f64)], heads: u64, head_dim: u64, between: Between<'_>) -> Option<f64> {
+    let by_heads = points.chunk_by(|a, b| a.0 == b.0).filter_map(|same| {
+        let curve = same.iter().map(|&(_, width, figure)| (width, figure));
+        Some((same.first()?.0, interpolate(curve, head_dim, between)?))
+    });
+    interpolate(by_heads, heads, between)
+}
+
+/// The figure at `at` on the curve through `points`, which are in the order of their sizes; `None` without any.
+fn interpolate(points: impl Iterator<Item = (u64, f64)>, at: u64, between: Between<'_>) -> Option<f64> {
     let mut below: Option<(u64, f64)> = None;
-    for (size, rate) in points {
-        let Some((lower, slower)) = below.filter(|_| size > at) else {
+    for (size, figure) in points {
+        let Some((lower, lesser)) = below.filter(|_| size > at) else {
             if size >= at {
-                return Some(rate);
+                return Some(figure);
             }
-            below = Some((size, rate));
+            below = Some((size, figure));
             continue;
         };
         let log = |size: u64| (size.max(1) as f64).log2();
         let part = (log(at) - log(lower)) / (log(size) - log(lower));
-        let between = 1.0 / ((1.0 - part) / slower + part / rate);
         // Rounding must not lead out of the measured range.
-        return Some(between.clamp(slower.min(rate), slower.max(rate)));
+        return Some(between(lesser, figure, part).clamp(lesser.min(figure), lesser.max(figure)));
     }
-    below.map(|(_, rate)| rate)
+    below.map(|(_, figure)| figure)
 }
 
 #[cfg(test)]
@@ -228,5 +282,31 @@ mod tests {
         for heads in 1..64 {
             assert!(same(scores(&reversed, heads, 96), scores(&grid(), heads, 96)), "no order matters");
         }
+    }
+
+    /// Of the walk whose overlap is `overlap` at 8 × 64 in `grid`-like rates: all by hand.
+    #[test]
+    fn overlap_is_what_a_walk_takes_beyond_the_longer_part() {
+        // Rows of 512 elements, 1024 bytes: load 100 ns; scores 20 ns, softmax 10 ns, product of 4096 MACs 50 ns.
+        let rates = |walk| {
+            profile(&[
+                (Stream, None, 8, 64, 10_240_000_000),
+                (Scores, None, 8, 64, 25_600_000_000),
+                (Softmax, None, 8, 64, 800_000_000),
+                (Phase::Product, None, 8, 64, 81_920_000_000),
+                (Phase::Walk, Some(Kind::SlimK), 8, 64, walk),
+            ])
+        };
+        let overlap = |walk, kind| rates(walk).overlap(kind, Dtype::Bf16, 12, 96);
+        let near = |walk, part: f64| {
+            let found = overlap(walk, Kind::SlimK).unwrap_or(f64::NAN);
+            assert!((found - part).abs() < 1e-9, "{found} {part}");
+        };
+        near(10_240_000_000, 1.0); // 100 ns
+        near(8_000_000_000, 0.65); // 128 ns: 28 of 80 exposed
+        near(5_688_888_889, 0.0); // 180 ns: one after the other
+        near(1_000_000_000, 0.0);
+        near(20_000_000_000, 1.0);
+        assert_eq!(overlap(8_000_000_000, Kind::Mha), None, "its walk was not measured");
     }
 }

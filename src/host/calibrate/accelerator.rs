@@ -1,7 +1,7 @@
 //! The machine's figures as an accelerator: cores as MAC arrays, second-level caches as local SRAMs, the last-level cache as shared SRAM,
 //! DRAM as its external memory.
 
-use super::{MachineRates, PhaseRate, ThreadRates, Walked};
+use super::{Figure, MachineRates, PhaseRate, ThreadRates, Walked};
 use crate::config::limits::MAX_HEADS;
 use crate::hardware::energy::EnergyTable;
 use crate::hardware::hbm::Hbm;
@@ -14,6 +14,7 @@ use crate::hardware::vector_unit::VectorUnit;
 use crate::hardware::{Accelerator, Cores, Overheads};
 use crate::host::cpu::Cpu;
 use crate::host::kernels::phases;
+use crate::host::samples::quantile;
 use crate::units::{Bandwidth, Bytes, Dtype, Hertz, Picos};
 use std::sync::Arc;
 
@@ -86,8 +87,8 @@ impl Calibration {
                 parts: None,
             }),
             overheads: Overheads {
-                launch: picos(all.dispatch.value),
-                overlap: self.overlap(None),
+                launch: picos(all.dispatch),
+                overlap: self.overlap(&profile, None),
                 ..Overheads::default()
             },
             energy: EnergyTable::default(),
@@ -103,14 +104,25 @@ impl Calibration {
     fn profile(&self, cpu: &Cpu, name: &str) -> KernelProfile {
         let mut dtypes: Vec<Dtype> = self.walks.iter().map(|w| w.dtype).collect();
         dtypes.dedup();
-        let all = self.machine.by_threads.last().map_or(0.0, |t| t.dispatch.value);
+        let all = self.machine.by_threads.last().map_or(0.0, |t| t.dispatch);
         let launch = picos(all);
+        let mut profile = KernelProfile {
+            name: name.to_owned(),
+            accelerator: name.to_owned(),
+            framework: "slimsim-host".to_owned(),
+            source: format!("slimsim {} host calibrate", env!("CARGO_PKG_VERSION")),
+            note: None,
+            machine: Some(cpu.identity()),
+            kernels: Vec::new(),
+            rates: self.rates(),
+        };
         let mut kernels = Vec::new();
         for dtype in dtypes {
             let kernel = |kind, constants| {
                 let heads = if kind == Kind::SlimK { MAX_HEADS } else { 1 };
                 let split = if kind == Kind::Gemm { SplitRule::None } else { SplitRule::FillDown };
-                let policy = Policy { split, block: 128, heads, ..Policy::PLAIN };
+                // One phase after the other, in one thread.
+                let policy = Policy { split, block: 128, heads, pipelined: false, ..Policy::PLAIN };
                 Kernel { kind, dtype, name: None, policy, constants, rival: None, fit: None }
             };
             // The baseline's stream was measured with its arithmetic.
@@ -118,20 +130,12 @@ impl Calibration {
             let of_type = |w: &&Walked| w.dtype == dtype;
             let weights: Vec<f64> = self.walks.iter().filter(of_type).map(|w| w.weights.value).collect();
             kernels.push(kernel(Kind::Mha, hidden(1.0)));
-            kernels.push(kernel(Kind::SlimK, hidden(self.overlap(Some(dtype)))));
+            kernels.push(kernel(Kind::SlimK, hidden(self.overlap(&profile, Some(dtype)))));
             let item_rate = Some(median(weights).round().max(1.0) as u64);
             kernels.push(kernel(Kind::Gemm, Constants { item_rate, ..hidden(1.0) }));
         }
-        KernelProfile {
-            name: name.to_owned(),
-            accelerator: name.to_owned(),
-            framework: "slimsim-host".to_owned(),
-            source: format!("slimsim {} host calibrate", env!("CARGO_PKG_VERSION")),
-            note: None,
-            machine: Some(cpu.identity()),
-            kernels,
-            rates: self.rates(),
-        }
+        profile.kernels = kernels;
+        profile
     }
 
     /// All rates by shape.
@@ -152,43 +156,30 @@ impl Calibration {
             per_second: whole(p.per_second.value),
             spread: rounded(p.per_second.spread),
         });
-        let streams = self.walks.iter().map(|w| MeasuredRate {
-            phase: Phase::Stream,
-            kind: None,
-            dtype: w.dtype,
-            heads: w.shape.heads as u64,
-            head_dim: w.shape.head_dim as u64,
-            tile: w.tile as u64,
-            per_second: whole(w.baseline.value),
-            spread: rounded(w.baseline.spread),
-        });
-        phases.chain(streams).collect()
+        let walked = |phase, kind, figure: fn(&Walked) -> Figure| {
+            self.walks.iter().map(move |w| MeasuredRate {
+                phase,
+                kind,
+                dtype: w.dtype,
+                heads: w.shape.heads as u64,
+                head_dim: w.shape.head_dim as u64,
+                tile: w.tile as u64,
+                per_second: whole(figure(w).value),
+                spread: rounded(figure(w).spread),
+            })
+        };
+        let streams = walked(Phase::Stream, None, |w| w.baseline);
+        let walks = walked(Phase::Walk, Some(Kind::SlimK), |w| w.slim);
+        phases.chain(streams).chain(walks).collect()
     }
 
-    /// The part of the shorter of a tile's load and compute time that is hidden behind the longer, in the median of the shapes: what a walk
-    /// takes beyond the longer, where each was measured by itself.
-    #[must_use]
-    pub fn overlap(&self, dtype: Option<Dtype>) -> f64 {
-        let hidden = self.walks.iter().filter(|w| dtype.is_none_or(|d| d == w.dtype)).filter_map(|w| {
-            let rate = |phase| {
-                let at = |p: &&PhaseRate| {
-                    p.phase == phase
-                        && p.dtype == w.dtype
-                        && (p.heads, p.head_dim) == (w.shape.heads, w.shape.head_dim)
-                };
-                self.phases.iter().find(at).map(|p| p.per_second.value)
-            };
-            // Of one token.
-            let (heads, width) = (w.shape.heads as f64, w.shape.width() as f64);
-            let bytes = width * w.dtype.bits() as f64 / 8.0;
-            let load = bytes / w.baseline.value;
-            let compute = width / rate(phases::Phase::Scores)?
-                + heads / rate(phases::Phase::Softmax)?
-                + heads * width / rate(phases::Phase::Product)?;
-            let exposed = bytes / w.slim.value - load.max(compute);
-            Some((1.0 - exposed / load.min(compute)).clamp(0.0, 1.0))
+    /// The overlap of slim-k's walks, in the median of the shapes of that type, or of all.
+    fn overlap(&self, profile: &KernelProfile, dtype: Option<Dtype>) -> f64 {
+        let of_type = self.walks.iter().filter(|w| dtype.is_none_or(|d| d == w.dtype));
+        let overlaps = of_type.filter_map(|w| {
+            profile.overlap(Kind::SlimK, w.dtype, w.shape.heads as u64, w.shape.head_dim as u64)
         });
-        rounded(median(hidden.collect()))
+        rounded(median(overlaps.collect()))
     }
 
     /// The median of some figures of phases.
@@ -198,9 +189,8 @@ impl Calibration {
 }
 
 /// The median; 0 of nothing.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
+fn median(values: Vec<f64>) -> f64 {
+    quantile(values, 0.5).unwrap_or(0.0)
 }
 
 /// To three decimals.

@@ -1,6 +1,6 @@
 //! How long a load from DRAM takes that nothing else waits for.
 
-use super::machine::sample;
+use super::{CalibrationError, Figure, sample};
 use crate::host::memory::{self, Buffer, flush};
 use crate::host::team::Team;
 
@@ -11,13 +11,13 @@ const LINE: usize = memory::LINE / size_of::<f32>();
 /// Loads of one sample.
 const LOADS: usize = 4096;
 
-/// Seconds a load; `None` if the machine is too busy.
+/// Seconds a load.
 ///
 /// Each line holds the number of the next one, far away and in no order that a prefetcher knows.
 ///
 /// # Errors
-/// If the system gives no memory.
-pub(super) fn latency(team: &Team) -> std::io::Result<Option<f64>> {
+/// The machine is too busy, or gives no memory.
+pub(super) fn latency(team: &Team) -> Result<f64, CalibrationError> {
     let lines = BYTES / 4 / LINE;
     let mut chain = Buffer::<f32>::zeros(lines * LINE)?;
     // A full period over a power of two: 5 mod 8, odd step. Numbers below 2^24 are exact.
@@ -44,5 +44,5 @@ pub(super) fn latency(team: &Team) -> std::io::Result<Option<f64>> {
         },
     );
     std::hint::black_box(end);
-    Ok(samples.median().map(|seconds| seconds / LOADS as f64))
+    Ok(1.0 / Figure::rate("loads from DRAM one after the other", LOADS as f64, &samples)?.value)
 }

@@ -1,10 +1,9 @@
 //! The machine without attention: arithmetic, and reading from each level of memory.
 
-use super::{Figure, SAMPLES, TRIES};
+use super::{CalibrationError, Figure, sample};
 use crate::host::cpu::Cpu;
 use crate::host::kernels::probes;
 use crate::host::memory::{Buffer, flush};
-use crate::host::samples::Samples;
 use crate::host::team::Team;
 
 /// Rates with some number of threads, all of them together.
@@ -20,8 +19,8 @@ pub struct ThreadRates {
     pub l3: Figure,
     /// Bytes a second from DRAM.
     pub dram: Figure,
-    /// Seconds from one phase of all threads to the next.
-    pub dispatch: Figure,
+    /// Seconds from one phase of all threads to the next; some microseconds at most, which vary.
+    pub dispatch: f64,
 }
 
 /// All of it.
@@ -39,37 +38,21 @@ const DRAM_BYTES: usize = 64 << 20;
 const FOOTPRINTS: [usize; 8] =
     [4 << 20, 8 << 20, 16 << 20, 32 << 20, 64 << 20, 128 << 20, 256 << 20, 512 << 20];
 
-/// Takes samples of `work` until enough count.
-pub(super) fn sample(team: &Team, mut before: impl FnMut(), mut work: impl FnMut()) -> Samples {
-    let mut samples = Samples::default();
-    for _ in 0..TRIES {
-        if samples.len() >= SAMPLES {
-            break;
-        }
-        before();
-        samples.take(team, &mut work);
-    }
-    samples
-}
-
 impl MachineRates {
-    /// Measures this machine; `None` if it is too busy.
+    /// Measures this machine.
     ///
     /// # Errors
-    /// If the system gives no memory or threads.
-    pub fn measure(cpu: &Cpu) -> std::io::Result<Option<Self>> {
+    /// It is too busy, or gives no memory or threads.
+    pub fn measure(cpu: &Cpu) -> Result<Self, CalibrationError> {
         let buffer = Buffer::repeating(FOOTPRINTS[7].max(DRAM_BYTES) / 4, &[0.25_f32; 1024])?;
         let mut by_threads = Vec::new();
         let mut counts = vec![1];
         counts.extend((cpu.cpus > 1).then_some(cpu.cpus));
         for threads in counts {
-            let team = Team::new(threads).map_err(std::io::Error::other)?;
-            let Some(rates) = one(cpu, &team, &buffer) else { return Ok(None) };
-            by_threads.push(rates);
+            by_threads.push(one(cpu, &Team::new(threads)?, &buffer)?);
         }
-        let team = Team::new(1).map_err(std::io::Error::other)?;
-        let l3_reach = reach(cpu, &team, &buffer, by_threads[0].dram.value);
-        Ok(Some(Self { by_threads, l3_reach }))
+        let l3_reach = reach(cpu, &Team::new(1)?, &buffer, by_threads[0].dram.value);
+        Ok(Self { by_threads, l3_reach })
     }
 }
 
@@ -79,13 +62,14 @@ fn share(buffer: &[f32], i: usize, threads: usize, bytes: usize) -> &[f32] {
     &buffer[i * each..][..each]
 }
 
-fn one(cpu: &Cpu, team: &Team, buffer: &[f32]) -> Option<ThreadRates> {
+fn one(cpu: &Cpu, team: &Team, buffer: &[f32]) -> Result<ThreadRates, CalibrationError> {
     const STEPS: usize = 200_000;
     let (isa, threads) = (cpu.isa, team.threads());
     let mut macs = 0;
     let arithmetic =
         sample(team, || {}, || macs = team.run(|_| probes::multiply_adds(isa, STEPS)).iter().sum());
-    let reading = |bytes: usize, cold: bool| {
+    let what = |what: &str| format!("{what} with {threads} threads");
+    let reading = |name: &str, bytes: usize, cold: bool| {
         let times = if cold { 1 } else { ((8 << 20) / bytes).max(1) };
         let before = || {
             if cold {
@@ -102,7 +86,7 @@ fn one(cpu: &Cpu, team: &Team, buffer: &[f32]) -> Option<ThreadRates> {
             });
         };
         let samples = sample(team, before, work);
-        Figure::rate((bytes * times * threads) as f64, &samples)
+        Figure::rate(what(name), (bytes * times * threads) as f64, &samples)
     };
     let nothing = sample(
         team,
@@ -112,13 +96,13 @@ fn one(cpu: &Cpu, team: &Team, buffer: &[f32]) -> Option<ThreadRates> {
         },
     );
     // A single thread's phase costs less than a clock's reading.
-    let dispatch = Figure { value: nothing.median()?, spread: nothing.spread()? };
-    Some(ThreadRates {
+    let dispatch = nothing.median().unwrap_or(0.0);
+    Ok(ThreadRates {
         threads,
-        macs: Figure::rate(macs as f64, &arithmetic)?,
-        l2: reading(cpu.l2 / 2, false)?,
-        l3: reading(4 * cpu.l2, false)?,
-        dram: reading(DRAM_BYTES / threads, true)?,
+        macs: Figure::rate(what("multiply-adds"), macs as f64, &arithmetic)?,
+        l2: reading("reading the second-level cache", cpu.l2 / 2, false)?,
+        l3: reading("reading the last-level cache", 4 * cpu.l2, false)?,
+        dram: reading("reading DRAM", DRAM_BYTES / threads, true)?,
         dispatch,
     })
 }
@@ -128,7 +112,7 @@ fn reach(cpu: &Cpu, team: &Team, buffer: &[f32], dram: f64) -> usize {
     let rate = |bytes: usize| {
         let part = &buffer[..bytes / 4];
         let samples = sample(team, || {}, || probes_read(team, cpu, part));
-        Figure::rate(bytes as f64, &samples).map_or(0.0, |f| f.value)
+        samples.median().map_or(0.0, |seconds| bytes as f64 / seconds)
     };
     let rates: Vec<(usize, f64)> = FOOTPRINTS.into_iter().map(|bytes| (bytes, rate(bytes))).collect();
     let best = rates.iter().map(|(_, r)| *r).fold(dram, f64::max);

@@ -28,43 +28,86 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// `work` a second, where `samples` are the times that it takes; `None` of fewer than three.
-    #[must_use]
-    pub fn rate(work: f64, samples: &Samples) -> Option<Self> {
-        Some(Self { value: work / samples.median()?, spread: samples.spread()? })
+    /// `work` a second, where `samples` are the times that it takes; `what` names it if they say nothing.
+    ///
+    /// # Errors
+    /// Too few samples, or too wide a spread: the machine is busy.
+    pub fn rate(
+        what: impl std::fmt::Display,
+        work: f64,
+        samples: &Samples,
+    ) -> Result<Self, CalibrationError> {
+        let busy = |why: String| CalibrationError::Busy(format!("{what}: {why}"));
+        let (Some(time), Some(spread)) = (samples.median(), samples.spread()) else {
+            let of = samples.rejected + samples.len() as u64;
+            return Err(busy(format!("a thread lost its CPU in {} of {of} samples", samples.rejected)));
+        };
+        if spread > WIDEST_SPREAD {
+            return Err(busy(format!("times vary by {:.0} %", 100.0 * spread)));
+        }
+        Ok(Self { value: work / time, spread })
     }
+}
+
+/// Why there is no calibration.
+#[derive(Debug, thiserror::Error)]
+pub enum CalibrationError {
+    /// Something else runs here, too.
+    #[error("this machine is busy: {0}")]
+    Busy(String),
+    /// The system gives no memory or threads.
+    #[error("cannot calibrate: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl From<rayon::ThreadPoolBuildError> for CalibrationError {
+    fn from(error: rayon::ThreadPoolBuildError) -> Self {
+        Self::System(std::io::Error::other(error))
+    }
+}
+
+/// Takes samples of `work`, `before` each of which something is made ready, until they agree or there are many.
+fn sample(team: &Team, mut before: impl FnMut(), mut work: impl FnMut()) -> Samples {
+    let mut samples = Samples::default();
+    for _ in 0..TRIES {
+        if samples.len() >= SAMPLES && samples.spread().is_some_and(|s| s <= STEADY) {
+            break;
+        }
+        before();
+        samples.take(team, &mut work);
+    }
+    samples
 }
 
 /// Heads that rates are measured for; others are interpolated.
 pub const HEADS: [usize; 4] = [4, 8, 16, 32];
 /// Elements of a head that rates are measured for.
 pub const HEAD_DIMS: [usize; 2] = [64, 128];
-/// Samples of a figure.
+/// Fewest samples of a figure.
 const SAMPLES: usize = 7;
-/// Most tries for them.
+/// Most, and those that are left out with them.
 const TRIES: usize = 40;
+/// Spread below which the fewest do.
+const STEADY: f64 = 0.02;
+/// Spread beyond which a figure says nothing.
+const WIDEST_SPREAD: f64 = 0.15;
 
 impl Calibration {
-    /// Measures this machine with all that kernels of `f32` and `bf16` need; `None` if it is too busy. `progress` is told of each of
-    /// [`Self::STEPS`] steps.
+    /// Measures this machine with all that kernels of `f32` and `bf16` need. `progress` is told of each of [`Self::STEPS`] steps.
     ///
     /// # Errors
-    /// If the system gives no memory or threads.
-    pub fn measure(cpu: &Cpu, progress: &dyn Fn()) -> std::io::Result<Option<Self>> {
-        let Some(machine) = MachineRates::measure(cpu)? else { return Ok(None) };
-        let team = Team::new(1).map_err(std::io::Error::other)?;
-        let Some(latency) = latency::latency(&team)? else { return Ok(None) };
-        let (wide, narrow) =
-            (phase_rates::<f32>(cpu, &team, progress), phase_rates::<half::bf16>(cpu, &team, progress));
-        let (Some(mut phases), Some(more)) = (wide, narrow) else { return Ok(None) };
-        phases.extend(more);
-        let wide = walks::<f32>(cpu, &team, progress)?;
-        let narrow = walks::<half::bf16>(cpu, &team, progress)?;
-        let (Some(mut walks), Some(more)) = (wide, narrow) else { return Ok(None) };
-        walks.extend(more);
-        Ok(Some(Self { machine, phases, walks, latency }))
+    /// It is too busy, or gives no memory or threads.
+    pub fn measure(cpu: &Cpu, progress: &dyn Fn()) -> Result<Self, CalibrationError> {
+        let machine = MachineRates::measure(cpu)?;
+        let team = Team::new(1)?;
+        let latency = latency::latency(&team)?;
+        let mut phases = phase_rates::<f32>(cpu, &team, progress)?;
+        phases.extend(phase_rates::<half::bf16>(cpu, &team, progress)?);
+        let mut walked = walks::<f32>(cpu, &team, progress)?;
+        walked.extend(walks::<half::bf16>(cpu, &team, progress)?);
+        Ok(Self { machine, phases, walks: walked, latency })
     }
 
     /// Steps of [`Self::measure`].
-    pub const STEPS: usize = 4 * HEADS.len() * HEAD_DIMS.len();
+    pub const STEPS: usize = 2 * (1 + walks::ROUNDS) * HEADS.len() * HEAD_DIMS.len();
 }

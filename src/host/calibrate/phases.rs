@@ -1,7 +1,6 @@
 //! The phases of a tile by shape, on rows in the second-level cache.
 
-use super::machine::sample;
-use super::{Figure, HEAD_DIMS, HEADS};
+use super::{CalibrationError, Figure, HEAD_DIMS, HEADS, sample};
 use crate::host::cpu::Cpu;
 use crate::host::kernels::Walk;
 use crate::host::kernels::phases::{Phase, Tile};
@@ -30,9 +29,15 @@ pub struct PhaseRate {
 /// Seconds that a sample should take at least: clocks and interrupts disappear in it.
 const LEAST_SECONDS: f64 = 200e-6;
 
-/// Rates of every phase at every shape; `None` if the machine is too busy.
-#[must_use]
-pub fn phase_rates<E: Element>(cpu: &Cpu, team: &Team, progress: &dyn Fn()) -> Option<Vec<PhaseRate>> {
+/// Rates of every phase at every shape.
+///
+/// # Errors
+/// The machine is too busy.
+pub fn phase_rates<E: Element>(
+    cpu: &Cpu,
+    team: &Team,
+    progress: &dyn Fn(),
+) -> Result<Vec<PhaseRate>, CalibrationError> {
     let pattern = pattern::<E>();
     let mut rates = Vec::new();
     for heads in HEADS {
@@ -58,7 +63,11 @@ pub fn phase_rates<E: Element>(cpu: &Cpu, team: &Team, progress: &dyn Fn()) -> O
                         tile.borrow_mut().run(cpu.isa, phase, times);
                     },
                 );
-                let per_second = Figure::rate((work * times) as f64, &samples)?;
+                let per_second = Figure::rate(
+                    format_args!("{phase:?} of {heads} heads of {head_dim}, {}", E::DTYPE),
+                    (work * times) as f64,
+                    &samples,
+                )?;
                 rates.push(PhaseRate {
                     phase,
                     dtype: E::DTYPE,
@@ -71,5 +80,5 @@ pub fn phase_rates<E: Element>(cpu: &Cpu, team: &Team, progress: &dyn Fn()) -> O
             progress();
         }
     }
-    Some(rates)
+    Ok(rates)
 }

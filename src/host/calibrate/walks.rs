@@ -1,11 +1,11 @@
 //! Whole walks over rows in DRAM: what the kernels' streams achieve, and how much of a tile's loading its arithmetic hides.
 
-use super::machine::sample;
-use super::{Figure, HEAD_DIMS, HEADS};
+use super::{CalibrationError, Figure, HEAD_DIMS, HEADS, sample};
 use crate::host::cpu::Cpu;
 use crate::host::kernels::{KvCache, Shape, SlimK, Walk, Weights};
 use crate::host::measure::pattern;
 use crate::host::memory::{Buffer, flush};
+use crate::host::samples::Samples;
 use crate::host::simd::Element;
 use crate::host::team::Team;
 use crate::units::Dtype;
@@ -30,22 +30,27 @@ pub struct Walked {
 /// Bytes of keys that a walk reads: long enough for start and end to disappear.
 const WALK_BYTES: usize = 24 << 20;
 
-/// Walks at every shape; `None` if the machine is too busy.
+/// Rounds over all shapes: neighbours of a shared machine come and go, and a shape that was measured in one go would bear their mark.
+pub(super) const ROUNDS: usize = 3;
+
+/// Walks at every shape.
 ///
 /// # Errors
-/// If the system gives no memory.
+/// The machine is too busy, or gives no memory.
 pub fn walks<E: Element>(
     cpu: &Cpu,
     team: &Team,
     progress: &dyn Fn(),
-) -> std::io::Result<Option<Vec<Walked>>> {
+) -> Result<Vec<Walked>, CalibrationError> {
     let pattern = pattern::<E>();
     let elements = WALK_BYTES / size_of::<E>();
     let (all_keys, all_values) =
         (Buffer::repeating(elements, &pattern)?, Buffer::repeating(elements, &pattern)?);
+    let shapes = || HEADS.into_iter().flat_map(|heads| HEAD_DIMS.map(|head_dim| (heads, head_dim)));
+    let mut samples: Vec<[Samples; 3]> = shapes().map(|_| Default::default()).collect();
     let mut walked = Vec::new();
-    for heads in HEADS {
-        for head_dim in HEAD_DIMS {
+    for round in 1..=ROUNDS {
+        for ((heads, head_dim), [both, kept, last]) in shapes().zip(&mut samples) {
             let width = heads * head_dim;
             let shape = Shape { heads, head_dim, context: elements / width / 128 * 128, batch: 1 };
             let (keys, values) = (&all_keys[..shape.cache()], &all_values[..shape.cache()]);
@@ -56,23 +61,25 @@ pub fn walks<E: Element>(
             let mut out = vec![0.0; width];
             let baseline = KvCache::new(shape, walk, [keys, values], None, team.threads());
             let slim = SlimK::new(shape, walk, keys, &weights, None, team.threads());
-            let bytes = (shape.cache() * size_of::<E>()) as f64;
-            let both = sample(
+            both.extend(sample(
                 team,
                 || [keys, values].into_iter().for_each(flush),
                 || baseline.run(cpu.isa, team, &query, &mut out),
-            );
-            let kept = sample(team, || flush(keys), || slim.walk(cpu.isa, team, &query));
-            let last = sample(team, || flush(weights.elements()), || slim.project(cpu.isa, team, &mut out));
-            let figures = (
-                Figure::rate(2.0 * bytes, &both),
-                Figure::rate(bytes, &kept),
-                Figure::rate((width * width * size_of::<E>()) as f64, &last),
-            );
-            let (Some(baseline), Some(slim), Some(weights)) = figures else { return Ok(None) };
-            walked.push(Walked { dtype: E::DTYPE, shape, tile: walk.tile, baseline, slim, weights });
+            ));
+            kept.extend(sample(team, || flush(keys), || slim.walk(cpu.isa, team, &query)));
+            last.extend(sample(team, || flush(weights.elements()), || slim.project(cpu.isa, team, &mut out)));
             progress();
+            if round < ROUNDS {
+                continue;
+            }
+            let bytes = (shape.cache() * size_of::<E>()) as f64;
+            let what = |part| format!("{part}, {heads} heads of {head_dim}, {}", E::DTYPE);
+            let baseline = Figure::rate(what("kv-cache"), 2.0 * bytes, both)?;
+            let slim = Figure::rate(what("slim-k"), bytes, kept)?;
+            let matrix = (width * width * size_of::<E>()) as f64;
+            let weights = Figure::rate(what("the product with W_KV"), matrix, last)?;
+            walked.push(Walked { dtype: E::DTYPE, shape, tile: walk.tile, baseline, slim, weights });
         }
     }
-    Ok(Some(walked))
+    Ok(walked)
 }

@@ -16,9 +16,10 @@ impl Partial {
         Self { seen: vec![Seen::NOTHING; heads], sums: vec![0.0; heads * width] }
     }
 
-    /// Forgets what was seen; the sums are overwritten by the first tile, whose scale is zero.
+    /// Forgets what was seen. The first tile's scale is zero, but zero times the infinity of an earlier step would not be.
     pub(super) fn clear(&mut self) {
         self.seen.fill(Seen::NOTHING);
+        self.sums.fill(0.0);
     }
 }
 
