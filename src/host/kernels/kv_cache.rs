@@ -4,7 +4,7 @@
 use super::combine::{Partial, combine, of_sequence};
 use super::pieces::{Piece, pieces};
 use super::rotation::{Angles, Rotation};
-use super::scores::{Rows, rotated_scores, scores};
+use super::scores::{Rows, ask_ahead, rotated_scores, scores};
 use super::scratch::Scratch;
 use super::softmax::softmax;
 use super::{Shape, Walk};
@@ -158,6 +158,7 @@ pub(super) unsafe fn weighted_sums<L: Lanes, E: Element>(
                 let mut weights = [L::splat(0.0); SIDE_BY_SIDE];
                 let mut i = 0;
                 while i < group {
+                    ask_ahead::<L, E>(values.rows.as_ptr().add((t + i) * width + head * head_dim), head_dim);
                     weights[i] = L::splat(probabilities[head * stride + t + i]);
                     i += 1;
                 }
