@@ -93,7 +93,7 @@ const STEADY: f64 = 0.02;
 const WIDEST_SPREAD: f64 = 0.15;
 
 impl Calibration {
-    /// Measures this machine with all that kernels of `f32` and `bf16` need. `progress` is told of each of [`Self::STEPS`] steps.
+    /// Measures this machine with all that kernels of `f32`, `bf16` and `f16` need. `progress` is told of each of [`Self::STEPS`] steps.
     ///
     /// # Errors
     /// It is too busy, or gives no memory or threads.
@@ -103,11 +103,13 @@ impl Calibration {
         let latency = latency::latency(&team)?;
         let mut phases = phase_rates::<f32>(cpu, &team, progress)?;
         phases.extend(phase_rates::<half::bf16>(cpu, &team, progress)?);
+        phases.extend(phase_rates::<half::f16>(cpu, &team, progress)?);
         let mut walked = walks::<f32>(cpu, &team, progress)?;
         walked.extend(walks::<half::bf16>(cpu, &team, progress)?);
+        walked.extend(walks::<half::f16>(cpu, &team, progress)?);
         Ok(Self { machine, phases, walks: walked, latency })
     }
 
     /// Steps of [`Self::measure`].
-    pub const STEPS: usize = 2 * (1 + walks::ROUNDS) * HEADS.len() * HEAD_DIMS.len();
+    pub const STEPS: usize = 3 * (1 + walks::ROUNDS) * HEADS.len() * HEAD_DIMS.len();
 }
