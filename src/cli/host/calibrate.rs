@@ -17,25 +17,25 @@ pub(super) struct Args {
     out: PathBuf,
 }
 
-/// Measures this machine.
+/// Measures this machine; `outcome` says what has not been done if that fails.
 ///
 /// # Errors
 /// It is too busy, or has no memory.
-pub(super) fn calibrated(cpu: &Cpu) -> Result<Accelerator, CliError> {
+pub(super) fn calibrated(cpu: &Cpu, outcome: &str) -> Result<Accelerator, CliError> {
     let progress = Progress::new(Some(Calibration::STEPS as u64), "steps of the calibration");
     let failed = |error: std::io::Error| CliError::usage(format!("cannot calibrate: {error}"));
     match Calibration::measure(cpu, &|| progress.add(1)).map_err(failed)? {
         Some(calibration) => Ok(calibration.accelerator(cpu, "host", available_memory())),
-        None => Err(CliError::CheckFailed(
-            "this machine is busy: threads lost their CPU in most samples; nothing was written".to_owned(),
-        )),
+        None => Err(CliError::CheckFailed(format!(
+            "this machine is busy: threads lost their CPU in most samples; {outcome}"
+        ))),
     }
 }
 
 impl Args {
     pub(super) fn execute(self) -> Result<(), CliError> {
         let cpu = Cpu::this();
-        let accelerator = calibrated(&cpu)?;
+        let accelerator = calibrated(&cpu, "nothing was written")?;
         write_atomically(&self.out, write_accelerator(&accelerator).as_bytes())?;
         print(|out| writeln!(out, "{}: {}", self.out.display(), cpu.identity()))
     }
