@@ -76,7 +76,8 @@ pub fn compare(points: &[Measured], predictor: &Predictor) -> Result<Vec<Compare
         let mut times = [[0.0; 2]; 2];
         for (i, scheme) in schemes.into_iter().enumerate() {
             let Some(time) = point.of(scheme) else { return Ok(None) };
-            let seconds = predictor.seconds(setting, scheme)?;
+            let refused = |error| PredictError::Refused(format!("{}: {error}", described(setting)));
+            let seconds = predictor.seconds(setting, scheme).map_err(refused)?;
             times[i] = [time.median, seconds];
             measured.insert(scheme.name().to_owned(), time.median.into());
             predicted.insert(scheme.name().to_owned(), seconds.into());

@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(split("a,b"), [("a", 0), ("b", 2)]);
         assert_eq!(split("a,,"), [("a", 0), ("", 2), ("", 3)]);
         assert_eq!(split("\"a,x\",b"), [("a,x", 0), ("b", 6)]);
-        assert_eq!(split("\"a \"\"x\"\", y\",b"), [("a \"\"x\"\", y", 0), ("b", 14)]);
+        assert_eq!(split("\"a \"\"x\"\", y\",b"), [("a \"\"x\"\", y", 0), ("b", 13)]);
         assert_eq!(split("\"\",b"), [("", 0), ("b", 3)]);
         assert_eq!(split("\"a"), [("\"a", 0)]);
         assert_eq!(split("\""), [("\"", 0)]);

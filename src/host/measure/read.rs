@@ -194,9 +194,10 @@ impl Cell<'_> {
     /// A whole number from `least` to `most`.
     fn count(&self, least: u64, most: u64) -> Result<usize, Wrong> {
         let expected = format!("a whole number from {least} to {most}");
-        let fault = |fault: Fault| {
-            ("count out of range", Fault { expected: expected.clone(), ..fault }.at(self.span.clone()))
-        };
+        let number = self.text.parse().is_ok_and(f64::is_finite);
+        let reason = if number { "count out of range" } else { "not a number" };
+        let fault =
+            |fault: Fault| (reason, Fault { expected: expected.clone(), ..fault }.at(self.span.clone()));
         match count(self.text, self.name).map_err(fault)? {
             0 if least > 0 => Err(fault(Fault::new(format!("{} is zero", self.name), ""))),
             n if n > most => Err(fault(Fault::new(format!("{} {n} is too large", self.name), ""))),

@@ -61,7 +61,7 @@ fn every_bad_row_is_said_with_its_place() {
     let nan = ROW.replace("1e-4", "NaN");
     let said = refused(&with_rows(&[&zero, ROW, &nan]));
     assert!(said.starts_with("t.csv:2:17: heads is zero\n"), "{said}");
-    assert!(said.contains("t.csv:4:48: slim-k_seconds 'NaN' is not finite\n"), "{said}");
+    assert!(said.contains("t.csv:4:53: slim-k_seconds 'NaN' is not finite\n"), "{said}");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn threads_beyond_the_cores_are_refused_where_they_stand() {
     let found = table(&with_rows(&[ROW, &two])).unwrap();
     assert!(found.at_most_threads(2, "host").is_ok());
     let said = found.at_most_threads(1, "host").unwrap_err().to_string();
-    assert!(said.starts_with("t.csv:3:32: threads 2 are more than the cores of 'host', 1\n"), "{said}");
+    assert!(said.starts_with("t.csv:3:34: threads 2 are more than the cores of 'host', 1\n"), "{said}");
 }
 
 /// A number that five digits hold, as times are written.
