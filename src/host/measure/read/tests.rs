@@ -87,7 +87,7 @@ fn sizes_at_the_bounds_do_not_overflow() {
     // Whatever is accepted can be counted.
     let largest = of([32, 128, 1 << 20, 64]).unwrap();
     let setting = largest.points[0].setting;
-    assert_eq!(setting.cache_bytes(), 4 * 4096 << 26);
+    assert_eq!(setting.cache_bytes(), 4 * 4096 * (1 << 26));
 }
 
 #[test]
