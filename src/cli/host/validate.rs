@@ -78,6 +78,14 @@ impl Args {
                 (table.machine, table.points, rejected)
             }
             None => {
+                let cores = accelerator.cores.count;
+                if !self.quick && cpu.cpus as u64 > cores {
+                    return Err(CliError::usage(format!(
+                        "this machine would be measured with {} threads, more than the cores of '{}', {cores}",
+                        cpu.cpus, accelerator.name
+                    ))
+                    .with_help("--quick measures with one thread"));
+                }
                 let points = Points::take(&cpu, self.quick)?;
                 points.remarks();
                 points.check(NOTHING_COMPARED)?;
