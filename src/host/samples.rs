@@ -77,3 +77,41 @@ pub(super) fn quantile(mut values: Vec<f64>, q: f64) -> Option<f64> {
     let (low, high) = (at.floor() as usize, at.ceil() as usize);
     Some(values[low] + (values[high] - values[low]) * (at - at.floor()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(seconds: &[f64]) -> Samples {
+        Samples { seconds: seconds.to_vec(), rejected: 0 }
+    }
+
+    #[test]
+    fn quantiles_of_odd_and_even_counts() {
+        assert_eq!(quantile(vec![], 0.5), None);
+        assert_eq!(quantile(vec![7.0], 0.9), Some(7.0));
+        let odd = vec![5.0, 1.0, 3.0];
+        let even = vec![8.0, 2.0, 4.0, 6.0];
+        for (values, q, expected) in [
+            (&odd, 0.0, 1.0),
+            (&odd, 0.5, 3.0),
+            (&odd, 0.75, 4.0),
+            (&odd, 1.0, 5.0),
+            (&even, 0.0, 2.0),
+            (&even, 0.5, 5.0),
+            (&even, 0.25, 3.5),
+            (&even, 1.0, 8.0),
+        ] {
+            assert_eq!(quantile(values.clone(), q), Some(expected), "{q} of {values:?}");
+        }
+    }
+
+    #[test]
+    fn a_spread_is_half_the_distance_of_the_quartiles() {
+        // Quartiles 2 and 4 of 1 to 5 about a median of 3.
+        assert_eq!(of(&[1.0, 2.0, 3.0, 4.0, 5.0]).spread(), Some(1.0 / 3.0));
+        assert_eq!(of(&[2.0, 2.0, 2.0]).spread(), Some(0.0));
+        assert_eq!(of(&[1.0, 2.0]).spread(), None);
+        assert_eq!(of(&[1.0, 2.0]).median(), Some(1.5));
+    }
+}

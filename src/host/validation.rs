@@ -1,7 +1,7 @@
 //! Measured against predicted, point by point and in all.
 
 use super::kernels::Scheme;
-use super::measure::Measured;
+use super::measure::{Measured, Setting};
 use super::predict::{PredictError, Predictor};
 use super::samples::quantile;
 use serde::Serialize;
@@ -66,7 +66,7 @@ pub struct Summary {
 /// Compares `points` with what `predictor` says.
 ///
 /// # Errors
-/// A point that the engine refuses.
+/// A point that the engine refuses, or that the accelerator has no roofline for.
 pub fn compare(points: &[Measured], predictor: &Predictor) -> Result<Vec<Compared>, PredictError> {
     let one = |point: &Measured| -> Result<Option<Compared>, PredictError> {
         let setting = &point.setting;
@@ -76,13 +76,25 @@ pub fn compare(points: &[Measured], predictor: &Predictor) -> Result<Vec<Compare
         let mut times = [[0.0; 2]; 2];
         for (i, scheme) in schemes.into_iter().enumerate() {
             let Some(time) = point.of(scheme) else { return Ok(None) };
-            let seconds = predictor.seconds(setting, scheme)?;
+            let refused = |error| PredictError::Refused(format!("{}: {error}", described(setting)));
+            let seconds = predictor.seconds(setting, scheme).map_err(refused)?;
             times[i] = [time.median, seconds];
             measured.insert(scheme.name().to_owned(), time.median.into());
             predicted.insert(scheme.name().to_owned(), seconds.into());
         }
         let [kv, slim] = times;
-        let roofline = schemes.map(|scheme| predictor.roofline(setting, scheme).unwrap_or(f64::NAN));
+        let mut roofline = [0.0; 2];
+        for (seconds, scheme) in roofline.iter_mut().zip(schemes) {
+            *seconds = predictor.roofline(setting, scheme).ok_or_else(|| no_roofline(setting))?;
+        }
+        // A ratio that is no number would be `null` in JSON, and an error of nothing in the sums.
+        if let Some(scheme) = schemes.iter().zip([kv[1], slim[1]]).find(|(_, s)| !s.is_normal()) {
+            return Err(PredictError::Refused(format!(
+                "no time of {} is predicted at {}",
+                scheme.0.name(),
+                described(setting)
+            )));
+        }
         let shape = &setting.shape;
         Ok(Some(Compared {
             heads: shape.heads,
@@ -103,6 +115,30 @@ pub fn compare(points: &[Measured], predictor: &Predictor) -> Result<Vec<Compare
     };
     let all: Result<Vec<_>, _> = points.iter().map(one).collect();
     Ok(all?.into_iter().flatten().collect())
+}
+
+/// Why the roofline says nothing of `setting`.
+fn no_roofline(setting: &Setting) -> PredictError {
+    PredictError::Refused(format!(
+        "the roofline of {} cannot be computed: the accelerator has no bandwidth of its memory, no peak of {dtype} or, for one thread from \
+         DRAM, no rate of phase stream for {dtype}",
+        described(setting),
+        dtype = setting.dtype.name()
+    ))
+}
+
+/// A point in words.
+fn described(setting: &Setting) -> String {
+    let Setting { shape, dtype, threads, tier } = setting;
+    format!(
+        "heads {}, head_dim {}, context {}, batch {}, {}, threads {threads}, {}",
+        shape.heads,
+        shape.head_dim,
+        shape.context,
+        shape.batch,
+        dtype.name(),
+        tier.name()
+    )
 }
 
 /// Ratios so close to 1 that a winner means nothing.
@@ -132,3 +168,6 @@ pub fn summarise(points: &[Compared], rejected_samples: u64) -> Option<Summary> 
         rejected_samples,
     })
 }
+
+#[cfg(test)]
+mod tests;

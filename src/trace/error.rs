@@ -105,7 +105,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// Describes `fault` in line `line` of `path`, whose text is `text`.
-    pub(super) fn new(path: &Path, line: u64, text: &str, fault: Fault) -> Self {
+    pub(crate) fn new(path: &Path, line: u64, text: &str, fault: Fault) -> Self {
         let span = fault.span.unwrap_or(0..text.len());
         let start = text.get(..span.start.min(text.len())).map_or(0, |t| t.chars().count());
         let width = text.get(span).map_or(1, |t| t.chars().count()).max(1);
@@ -155,7 +155,7 @@ impl fmt::Display for Diagnostic {
 
 /// What is wrong with a line, before it is known which line of which file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     /// Bytes of the line concerned; the whole line if none.
     pub span: Option<Range<usize>>,
     /// What is wrong.
@@ -168,25 +168,25 @@ pub(super) struct Fault {
 
 impl Fault {
     /// A fault of the whole line.
-    pub(super) fn new(message: impl Into<String>, expected: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>, expected: impl Into<String>) -> Self {
         Self { message: message.into(), expected: expected.into(), ..Self::default() }
     }
 
     /// The same, at bytes `span` of the line.
-    pub(super) fn at(mut self, span: Range<usize>) -> Self {
+    pub(crate) fn at(mut self, span: Range<usize>) -> Self {
         self.span = Some(span);
         self
     }
 
     /// The same with a hint.
-    pub(super) fn help(mut self, help: Option<String>) -> Self {
+    pub(crate) fn help(mut self, help: Option<String>) -> Self {
         self.help = help;
         self
     }
 }
 
 /// The candidate most like `name`, if it is near enough to be what was meant: letter case apart, or by a typo or two.
-pub(super) fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let fold = |s: &str| s.to_lowercase().replace(['_', ' ', '-'], "");
     let wanted = fold(name);
     candidates

@@ -6,10 +6,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Longest line accepted, in bytes: a step of 100,000 sequences is a tenth of it.
-pub(super) const LONGEST_LINE: usize = 16 << 20;
+pub(crate) const LONGEST_LINE: usize = 16 << 20;
 
 /// The lines of one file. Blank lines are passed over; CR LF and LF both end a line, and the last line needs neither.
-pub(super) struct Lines<'a> {
+pub(crate) struct Lines<'a> {
     path: PathBuf,
     input: Box<dyn BufRead + 'a>,
     buffer: Vec<u8>,
@@ -24,7 +24,7 @@ pub(super) struct Lines<'a> {
 }
 
 /// One line that is not blank.
-pub(super) struct Line<'a> {
+pub(crate) struct Line<'a> {
     /// Counted from 1.
     pub number: u64,
     /// The text without its line end, or why it is none.
@@ -35,7 +35,7 @@ pub(super) struct Line<'a> {
 
 impl<'a> Lines<'a> {
     /// Opens `path`.
-    pub(super) fn open(path: &Path) -> Result<Self, TraceError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, TraceError> {
         let io = |source| TraceError::Io { path: path.display().to_string(), source };
         let file = File::open(path).map_err(io)?;
         if file.metadata().map_err(io)?.is_dir() {
@@ -45,7 +45,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Reads from `input`, which errors call `path`.
-    pub(super) fn new(path: &Path, input: impl BufRead + 'a) -> Self {
+    pub(crate) fn new(path: &Path, input: impl BufRead + 'a) -> Self {
         Self {
             path: path.into(),
             input: Box::new(input),
@@ -58,12 +58,12 @@ impl<'a> Lines<'a> {
     }
 
     /// The file's name for messages.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The next line that is not blank, `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Line<'_>>, TraceError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Line<'_>>, TraceError> {
         if std::mem::take(&mut self.again) {
             return Ok(Some(self.line()));
         }
@@ -98,7 +98,7 @@ impl<'a> Lines<'a> {
     }
 
     /// `fault` in line `number` of this file, whose text is `text`.
-    pub(super) fn diagnose(&self, number: u64, text: &str, fault: Fault) -> Box<Diagnostic> {
+    pub(crate) fn diagnose(&self, number: u64, text: &str, fault: Fault) -> Box<Diagnostic> {
         Box::new(Diagnostic::new(&self.path, number, text, fault))
     }
 

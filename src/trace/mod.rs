@@ -24,8 +24,17 @@ mod vidur;
 pub use error::{Diagnostic, TraceError};
 pub use values::MAX_TOKENS;
 
+// For readers of other tables: the same lines, the same complaints.
+#[cfg(feature = "host")]
+pub(crate) use {
+    error::{Fault, near},
+    lines::LONGEST_LINE,
+    table::{fields, find, header_names, lacks, misspelt},
+    values::{count, short},
+};
+
 use crate::units::Picos;
-use lines::Lines;
+pub(crate) use lines::Lines;
 use rows::Rows;
 use serde::Serialize;
 use std::path::Path;

@@ -168,18 +168,14 @@ impl Reader for Table {
     }
 }
 
-/// The fields of a line and where they stand; quotes around a field are taken off.
-pub(super) fn fields(line: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
+/// The fields of a line and where they stand; quotes around a field are taken off, those doubled within it stay doubled.
+pub(crate) fn fields(line: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     let mut from = Some(0);
     std::iter::from_fn(move || {
         let start = from?;
         let rest = &line[start..];
-        let length = if let Some(quoted) = rest.strip_prefix('"') {
-            // A quoted field ends at a quote that a comma or the line's end follows.
-            quoted.find("\",").map_or(rest.len(), |i| i + 2)
-        } else {
-            rest.find(',').unwrap_or(rest.len())
-        };
+        let length =
+            if rest.starts_with('"') { quoted_length(rest) } else { rest.find(',').unwrap_or(rest.len()) };
         let end = start + length;
         from = (end < line.len()).then_some(end + 1);
         let text = &line[start..end];
@@ -188,9 +184,77 @@ pub(super) fn fields(line: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     })
 }
 
+/// Bytes of the field at the beginning of `rest`, which is quoted: up to a quote that is not doubled and that a comma or the line's end
+/// follows.
+fn quoted_length(rest: &str) -> usize {
+    let mut from = 1;
+    while let Some(found) = rest[from..].find('"') {
+        let after = from + found + 1;
+        match rest.as_bytes().get(after) {
+            Some(b',') => return after,
+            Some(b'"') => from = after + 1,
+            _ => from = after,
+        }
+    }
+    rest.len()
+}
+
 /// The names in a header and where they stand, without blanks around them.
-pub(super) fn header_names(header: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
+pub(crate) fn header_names(header: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     fields(header).map(|(name, span)| (name.trim(), span))
+}
+
+/// The names of a header and where they stand.
+pub(crate) type Names<'a> = [(&'a str, Range<usize>)];
+
+/// The place of the first of `wanted` that a header has.
+pub(crate) fn find(names: &Names<'_>, wanted: &[&str]) -> Result<Option<usize>, Fault> {
+    for name in wanted {
+        let mut found = names.iter().enumerate().filter(|(_, (n, _))| n == name);
+        let Some((place, _)) = found.next() else { continue };
+        return match found.next() {
+            Some((_, (name, span))) => {
+                Err(Fault::new(format!("column '{name}' appears twice"), "each column once").at(span.clone()))
+            }
+            None => Ok(Some(place)),
+        };
+    }
+    Ok(None)
+}
+
+/// `the header has no columns 'a', 'b'`.
+pub(crate) fn lacks(missing: &[&str]) -> String {
+    let names: Vec<_> = missing.iter().map(|name| format!("'{name}'")).collect();
+    format!("the header has no column{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
+}
+
+/// The name of a header that is most like a missing one, and is not `known` as another column's.
+pub(crate) fn like<'a, 'b>(
+    names: &'b Names<'a>,
+    missing: &str,
+    known: &dyn Fn(&str) -> bool,
+) -> Option<&'b (&'a str, Range<usize>)> {
+    // Any letter is near to any other.
+    let alike = |name: &str| match missing.len() {
+        1 => name.eq_ignore_ascii_case(missing),
+        _ => near(name, [missing]).is_some(),
+    };
+    names.iter().find(|(name, _)| !known(name) && alike(name))
+}
+
+/// Which names seem to be meant for missing columns: where the first stands, and a sentence each.
+pub(crate) fn misspelt(
+    names: &Names<'_>,
+    missing: &[&'static str],
+    known: &dyn Fn(&str) -> bool,
+) -> (Option<Range<usize>>, String) {
+    let found: Vec<_> =
+        missing.iter().filter_map(|m| like(names, m, known).map(|found| (found, m))).collect();
+    let hints: Vec<_> = found
+        .iter()
+        .map(|((name, _), m)| format!("column '{}': did you mean '{m}'?", values::short(name)))
+        .collect();
+    (found.first().map(|((_, span), _)| span.clone()), hints.join(" "))
 }
 
 #[cfg(test)]
@@ -203,6 +267,8 @@ mod tests {
         assert_eq!(split("a,b"), [("a", 0), ("b", 2)]);
         assert_eq!(split("a,,"), [("a", 0), ("", 2), ("", 3)]);
         assert_eq!(split("\"a,x\",b"), [("a,x", 0), ("b", 6)]);
+        assert_eq!(split("\"a \"\"x\"\", y\",b"), [("a \"\"x\"\", y", 0), ("b", 13)]);
+        assert_eq!(split("\"\",b"), [("", 0), ("b", 3)]);
         assert_eq!(split("\"a"), [("\"a", 0)]);
         assert_eq!(split("\""), [("\"", 0)]);
         assert_eq!(split("é,b"), [("é", 0), ("b", 3)]);

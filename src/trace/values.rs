@@ -25,7 +25,7 @@ pub(super) fn tokens_in_range(count: u64, what: &str) -> Result<u64, Fault> {
 }
 
 /// A count as text: digits, also with a fraction of zeros, as spreadsheets and pandas write them.
-pub(super) fn count(text: &str, what: &str) -> Result<u64, Fault> {
+pub(crate) fn count(text: &str, what: &str) -> Result<u64, Fault> {
     let text = text.trim();
     let whole = match text.split_once('.') {
         Some((whole, zeros)) if !whole.is_empty() && zeros.bytes().all(|b| b == b'0') => whole,
@@ -193,7 +193,7 @@ const fn days_from_epoch(year: Instant, month: Instant, day: Instant) -> Instant
 }
 
 /// At most 40 characters of `text`, for a message.
-pub(super) fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let shown: String = text.chars().take(40).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if shown.len() < text.len() && text.chars().count() > 40 { shown + "…" } else { shown }
 }

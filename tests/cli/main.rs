@@ -10,6 +10,8 @@ mod conditions;
 mod dram;
 #[cfg(feature = "host")]
 mod host;
+#[cfg(feature = "host")]
+mod host_validate;
 mod plots;
 mod replay;
 mod results;

@@ -17,15 +17,15 @@ pub(super) struct Args {
     out: PathBuf,
 }
 
-/// Measures this machine.
+/// Measures this machine; `outcome` says what has not been done if that fails.
 ///
 /// # Errors
 /// It is too busy, or has no memory.
-pub(super) fn calibrated(cpu: &Cpu) -> Result<Accelerator, CliError> {
+pub(super) fn calibrated(cpu: &Cpu, outcome: &str) -> Result<Accelerator, CliError> {
     let progress = Progress::new(Some(Calibration::STEPS as u64), "steps of the calibration");
     match Calibration::measure(cpu, &|| progress.add(1)) {
         Ok(calibration) => Ok(calibration.accelerator(cpu, "host", available_memory())),
-        Err(error @ CalibrationError::Busy(_)) => Err(CliError::CheckFailed(error.to_string())),
+        Err(error @ CalibrationError::Busy(_)) => Err(CliError::CheckFailed(format!("{error}; {outcome}"))),
         Err(error @ CalibrationError::System(_)) => Err(CliError::usage(error.to_string())),
     }
 }
@@ -33,7 +33,7 @@ pub(super) fn calibrated(cpu: &Cpu) -> Result<Accelerator, CliError> {
 impl Args {
     pub(super) fn execute(self) -> Result<(), CliError> {
         let cpu = Cpu::this();
-        let accelerator = calibrated(&cpu)?;
+        let accelerator = calibrated(&cpu, "nothing was written")?;
         write_atomically(&self.out, write_accelerator(&accelerator).as_bytes())?;
         print(|out| writeln!(out, "{}: {}", self.out.display(), cpu.identity()))
     }

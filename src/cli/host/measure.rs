@@ -67,15 +67,18 @@ impl Points {
         Ok(points)
     }
 
-    /// Refuses what a loaded machine gave.
+    /// Refuses what a loaded machine gave; `outcome` says what then has not been done.
     ///
     /// # Errors
-    /// Too many points were disturbed.
-    pub(super) fn check(&self) -> Result<(), CliError> {
+    /// Too many points were disturbed, or none fits the memory.
+    pub(super) fn check(&self, outcome: &str) -> Result<(), CliError> {
         let (bad, all) = (self.disturbed.len(), self.disturbed.len() + self.measured.len());
+        if all == 0 {
+            return Err(CliError::Infeasible(format!("too little memory for any point; {outcome}")));
+        }
         if bad as f64 > MOST_DISTURBED * all as f64 || self.measured.is_empty() {
             return Err(CliError::CheckFailed(format!(
-                "this machine is busy: {} of {} varied by more than {:.0} % or lost their CPU too often; nothing was written",
+                "this machine is busy: {} of {} varied by more than {:.0} % or lost their CPU too often; {outcome}",
                 thousands(bad as u64),
                 plural(all as u64, "point"),
                 100.0 * WIDEST_SPREAD
@@ -102,7 +105,7 @@ impl Args {
         let cpu = Cpu::this();
         let points = Points::take(&cpu, self.quick)?;
         points.remarks();
-        points.check()?;
+        points.check("nothing was written")?;
         let mut csv = Vec::new();
         write(&mut csv, &cpu.identity(), &points.measured)
             .map_err(|error| CliError::usage(format!("cannot write the table: {error}")))?;
@@ -146,4 +149,44 @@ fn row(point: &Measured) -> [String; 11] {
         point.ratio().map_or_else(|| "–".to_owned(), |r| format!("{r:.2}")),
         point.spread().map_or_else(|| "–".to_owned(), |s| format!("{:.1} %", 100.0 * s)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::error::exit;
+    use crate::host::kernels::Shape;
+    use crate::host::measure::Tier;
+    use crate::units::Dtype;
+
+    fn points(measured: usize, disturbed: usize) -> Points {
+        let shape = Shape { heads: 4, head_dim: 64, context: 512, batch: 1 };
+        let setting = Setting { shape, dtype: Dtype::Fp32, threads: 1, tier: Tier::Dram };
+        Points {
+            measured: vec![Measured { setting, times: Vec::new(), rejected: 0 }; measured],
+            disturbed: vec![setting; disturbed],
+            rejected: 5,
+            skipped: Skipped::default(),
+        }
+    }
+
+    #[test]
+    fn a_busy_machine_is_a_failed_check() {
+        for (measured, disturbed) in [(89, 11), (1, 1), (0, 1)] {
+            let error = points(measured, disturbed).check("nothing was written").unwrap_err();
+            assert_eq!(error.code(), exit::CHECK_FAILED, "{measured} {disturbed}");
+            let said = error.to_string();
+            assert!(said.contains("busy") && said.ends_with("; nothing was written"), "{said}");
+        }
+        for (measured, disturbed) in [(90, 10), (1, 0), (500, 1)] {
+            assert!(points(measured, disturbed).check("").is_ok(), "{measured} {disturbed}");
+        }
+    }
+
+    #[test]
+    fn a_machine_without_memory_is_not_called_busy() {
+        let error = points(0, 0).check("nothing was compared").unwrap_err();
+        assert_eq!(error.code(), exit::INFEASIBLE);
+        assert_eq!(error.to_string(), "too little memory for any point; nothing was compared");
+    }
 }

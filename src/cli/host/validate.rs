@@ -6,8 +6,9 @@ use crate::cli::output::{self, print};
 use crate::cli::pin::table_or_json;
 use crate::cli::{CliError, plural};
 use crate::config::{Overrides, load_accelerator};
+use crate::hardware::Accelerator;
 use crate::host::cpu::Cpu;
-use crate::host::measure::read;
+use crate::host::measure::{Table, read};
 use crate::host::predict::Predictor;
 use crate::host::validation::{Compared, Summary, compare, summarise};
 use crate::report::{Format, TableWriter, thousands, write_json};
@@ -51,27 +52,46 @@ struct Report<'a> {
 impl Args {
     pub(super) fn execute(self) -> Result<(), CliError> {
         let cpu = Cpu::this();
-        let accelerator = match &self.accelerator {
-            Some(path) => load_accelerator(path, &Overrides::default())?,
-            None => calibrated(&cpu)?,
+        // What files say is checked before anything is measured.
+        let load = |path: &String| {
+            let accelerator = load_accelerator(path, &Overrides::default())?;
+            predictor(&accelerator).map(|predictor| (accelerator, predictor))
         };
-        let predictor = Predictor::new(&accelerator).map_err(|e| CliError::usage(e.to_string()))?;
-        let (machine, points, rejected) = match &self.measured {
-            Some(path) => {
-                let wrong = |e: &dyn std::fmt::Display| CliError::usage(format!("{}: {e}", path.display()));
-                let file = std::fs::File::open(path).map_err(|e| wrong(&e))?;
-                let (machine, points) = read(file).map_err(|e| wrong(&e))?;
-                let rejected = points.iter().map(|p| p.rejected).sum();
-                (machine, points, rejected)
+        let given = self.accelerator.as_ref().map(load).transpose()?;
+        let read = |path: &PathBuf| read(path).map_err(|e| CliError::usage(e.to_string()));
+        let measured = self.measured.as_ref().map(read).transpose()?;
+        self.same_machine(&cpu, measured.as_ref(), given.as_ref().map(|(_, predictor)| predictor))?;
+        let (accelerator, predictor) = match given {
+            Some(given) => given,
+            None => {
+                let accelerator = calibrated(&cpu, NOTHING_COMPARED)?;
+                let predictor = predictor(&accelerator)?;
+                (accelerator, predictor)
+            }
+        };
+        let (machine, points, rejected) = match measured {
+            Some(table) => {
+                table
+                    .at_most_threads(accelerator.cores.count, &accelerator.name)
+                    .map_err(|e| CliError::usage(e.to_string()))?;
+                let rejected = table.points.iter().map(|p| p.rejected).sum();
+                (table.machine, table.points, rejected)
             }
             None => {
+                let cores = accelerator.cores.count;
+                if !self.quick && cpu.cpus as u64 > cores {
+                    return Err(CliError::usage(format!(
+                        "this machine would be measured with {} threads, more than the cores of '{}', {cores}",
+                        cpu.cpus, accelerator.name
+                    ))
+                    .with_help("--quick measures with one thread"));
+                }
                 let points = Points::take(&cpu, self.quick)?;
                 points.remarks();
-                points.check()?;
+                points.check(NOTHING_COMPARED)?;
                 (cpu.identity(), points.measured, points.rejected)
             }
         };
-        self.same_machine(&machine, predictor.machine())?;
         let compared = compare(&points, &predictor).map_err(|e| CliError::Infeasible(e.to_string()))?;
         let Some(summary) = summarise(&compared, rejected) else {
             return Err(CliError::usage("no points to compare"));
@@ -94,16 +114,43 @@ impl Args {
         }
     }
 
-    /// Refuses figures of another machine.
-    fn same_machine(&self, measured: &str, calibrated: Option<&str>) -> Result<(), CliError> {
-        match calibrated {
-            Some(calibrated) if calibrated != measured && !self.force => Err(CliError::usage(format!(
-                "the accelerator file was calibrated on another machine than the points were measured on:\n  {calibrated}\n  {measured}"
-            ))
-            .with_help("calibrate here with 'slimsim host calibrate', or compare all the same with --force")),
-            _ => Ok(()),
+    /// Refuses figures of two machines: what is not given in a file is of this one, `cpu`.
+    fn same_machine(
+        &self,
+        cpu: &Cpu,
+        table: Option<&Table>,
+        predictor: Option<&Predictor>,
+    ) -> Result<(), CliError> {
+        let here = cpu.identity();
+        let measured = table.map_or(here.as_str(), |table| &table.machine);
+        let calibrated = match predictor.map(Predictor::machine) {
+            None => here.as_str(),
+            Some(Some(machine)) => machine,
+            Some(None) => {
+                output::note("note: the accelerator file does not say which machine it was calibrated on");
+                return Ok(());
+            }
+        };
+        if self.force || calibrated == measured {
+            return Ok(());
         }
+        let named =
+            |path: Option<String>| path.map_or_else(|| "this machine".to_owned(), |p| format!("'{p}'"));
+        let table = named(self.measured.as_ref().map(|path| path.display().to_string()));
+        let accelerator = named(self.accelerator.clone());
+        Err(CliError::usage(format!(
+            "points and accelerator are of two machines:\n  points of {table}: {measured}\n  accelerator of {accelerator}: {calibrated}"
+        ))
+        .with_help("measure and calibrate on the same machine, or compare all the same with --force"))
     }
+}
+
+/// What is said to be left undone where this command gives up.
+const NOTHING_COMPARED: &str = "nothing was compared";
+
+/// What predicts for `accelerator`; refuses one without a profile of its own.
+fn predictor(accelerator: &Accelerator) -> Result<Predictor, CliError> {
+    Predictor::new(accelerator).map_err(|e| CliError::usage(e.to_string()))
 }
 
 /// A row a point.

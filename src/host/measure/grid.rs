@@ -88,3 +88,74 @@ fn fit(mut points: Vec<Setting>, memory: Option<usize>) -> (Vec<Setting>, Skippe
     let memory = before - points.len();
     (points, Skipped { memory })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::simd::Isa;
+    use std::collections::BTreeSet;
+
+    fn cpu(cpus: usize) -> Cpu {
+        Cpu { model: "a CPU".into(), cpus, isa: Isa::Portable, l2: 1 << 20, l3: 256 << 20 }
+    }
+
+    /// What a point needs: keys, values and weights.
+    fn bytes(point: &Setting) -> usize {
+        2 * point.cache_bytes() + point.weight_bytes()
+    }
+
+    fn distinct(points: &[Setting]) -> bool {
+        points.iter().collect::<BTreeSet<_>>().len() == points.len()
+    }
+
+    #[test]
+    fn a_quick_look_has_enough_points_of_one_kind() {
+        let (points, skipped) = quick_grid(Some(8 << 30));
+        assert!(points.len() >= 20 && distinct(&points), "{}", points.len());
+        assert_eq!(skipped.memory, 0);
+        assert!(points.iter().all(|p| (p.threads, p.tier, p.shape.batch) == (1, Tier::Dram, 1)));
+        let heads: BTreeSet<_> = points.iter().map(|p| p.shape.heads).collect();
+        assert!(heads.len() >= 4, "{heads:?}");
+        assert!(points.iter().all(|p| p.shape.head_dim.is_multiple_of(16)));
+    }
+
+    #[test]
+    fn what_does_not_fit_the_memory_is_counted() {
+        let (all, none) = quick_grid(Some(64 << 30));
+        assert_eq!(none.memory, 0);
+        for memory in [1 << 30, 256 << 20, 1 << 20, 0] {
+            let (points, skipped) = quick_grid(Some(memory));
+            let room = (memory as f64 * MEMORY_PART) as usize;
+            let fitting: Vec<_> = all.iter().filter(|p| bytes(p) <= room).copied().collect();
+            assert_eq!(points, fitting);
+            assert_eq!(skipped.memory, all.len() - points.len());
+        }
+        assert_eq!(quick_grid(Some(0)).0, []);
+        assert_eq!(quick_grid(None), quick_grid(Some(4 << 30)));
+        let (few, skipped) = full_grid(&cpu(2), Some(1 << 30));
+        let (many, more_fits) = full_grid(&cpu(2), Some(64 << 30));
+        assert!(skipped.memory > more_fits.memory && few.len() < many.len());
+        assert_eq!(few.len() + skipped.memory, many.len() + more_fits.memory);
+    }
+
+    #[test]
+    fn the_whole_grid_is_of_one_thread_and_all_and_of_both_tiers() {
+        let (points, _) = full_grid(&cpu(3), Some(64 << 30));
+        assert!(distinct(&points));
+        let threads: BTreeSet<_> = points.iter().map(|p| p.threads).collect();
+        assert_eq!(threads, BTreeSet::from([1, 3]));
+        let resident = points.iter().filter(|p| p.tier == Tier::Cache).inspect(|p| {
+            assert!(bytes(p) <= cpu(3).l3 / RESIDENT_PART, "{p:?}");
+        });
+        assert!(resident.count() > 0);
+        // What is measured from the caches is measured from DRAM as well.
+        for point in points.iter().filter(|p| p.tier == Tier::Cache) {
+            assert!(points.contains(&Setting { tier: Tier::Dram, ..*point }));
+        }
+        let (points, _) = full_grid(&cpu(1), Some(64 << 30));
+        assert!(distinct(&points) && points.iter().all(|p| p.threads == 1));
+        // Without a last-level cache of any size there is only DRAM.
+        let (points, _) = full_grid(&Cpu { l3: 0, ..cpu(2) }, Some(64 << 30));
+        assert!(points.iter().all(|p| p.tier == Tier::Dram));
+    }
+}

@@ -2,12 +2,14 @@
 
 pub(in crate::host) mod bench;
 mod grid;
+mod read;
 mod table;
 
 pub(in crate::host) use bench::pattern;
 pub use bench::{Bench, Effort, Timed};
 pub use grid::{Skipped, full_grid, quick_grid};
-pub use table::{TableError, read, write};
+pub use read::{Table, TableError, read};
+pub use table::write;
 
 use super::kernels::{Scheme, Shape};
 use super::samples::Samples;
@@ -25,6 +27,9 @@ pub enum Tier {
 }
 
 impl Tier {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Dram, Self::Cache];
+
     /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,11 +1,10 @@
 //! What the header of a table says: the kind of its rows, where the columns stand, and the unit of its latencies.
 
-use super::super::error::{Fault, near};
-use super::super::table::header_names;
+use super::super::error::Fault;
+use super::super::table::{Names, find, header_names, lacks, like, misspelt};
 use super::super::values::short;
 use super::columns::{Column, Layout, Named, SHAPES, Shape};
 use std::fmt::Write as _;
-use std::ops::Range;
 
 /// Names of columns of latencies, and the picoseconds in their unit; the usual one first.
 const UNITS: [(&str, f64); 4] =
@@ -82,24 +81,6 @@ impl Header {
     }
 }
 
-/// The names of a header and where they stand.
-type Names<'a> = [(&'a str, Range<usize>)];
-
-/// The place of the first of `wanted` that there is.
-fn find(names: &Names<'_>, wanted: &[&str]) -> Result<Option<usize>, Fault> {
-    for name in wanted {
-        let mut found = names.iter().enumerate().filter(|(_, (n, _))| n == name);
-        let Some((place, _)) = found.next() else { continue };
-        return match found.next() {
-            Some((_, (name, span))) => {
-                Err(Fault::new(format!("column '{name}' appears twice"), "each column once").at(span.clone()))
-            }
-            None => Ok(Some(place)),
-        };
-    }
-    Ok(None)
-}
-
 /// Whether a header has the column, by one of its names.
 fn has(names: &Names<'_>, named: &Named) -> bool {
     names.iter().any(|(name, _)| named.1.contains(name))
@@ -159,17 +140,16 @@ const fn usual_latency(layout: Layout) -> &'static str {
     }
 }
 
-/// `the header has no columns 'a', 'b'`.
-fn lacks(missing: &[&str]) -> String {
-    let names: Vec<_> = missing.iter().map(|name| format!("'{name}'")).collect();
-    format!("the header has no column{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
+/// Whether some kind of rows has a column of this name.
+fn known(name: &str) -> bool {
+    SHAPES.iter().any(|s| s.usual().any(|usual| usual == name))
 }
 
 /// The fault of a header whose kind is known, without the columns `missing`.
 fn incomplete(shape: &Shape, names: &Names<'_>, missing: &[&'static str]) -> Fault {
     let usual: Vec<_> = shape.usual().collect();
     let expected = format!("the columns of {} rows: {}", shape.name, usual.join(", "));
-    let (span, help) = misspelt(names, missing);
+    let (span, help) = misspelt(names, missing, &known);
     Fault { span, message: lacks(missing), expected, help: (!help.is_empty()).then_some(help) }
 }
 
@@ -178,7 +158,7 @@ fn no_kind(names: &Names<'_>) -> Fault {
     // The nearest kind is the one with the largest share of its columns there, or nearly so.
     let share = |shape: &Shape| {
         let there = shape.telling.iter().filter(|named| has(names, named)).count() * 2;
-        let nearly = shape.telling.iter().filter(|named| like(names, named.1[0]).is_some()).count();
+        let nearly = shape.telling.iter().filter(|named| like(names, named.1[0], &known).is_some()).count();
         (there + nearly) * 100 / shape.telling.len()
     };
     let mut nearest = &SHAPES[0];
@@ -193,32 +173,13 @@ fn no_kind(names: &Names<'_>) -> Fault {
         let missing: Vec<_> =
             nearest.telling.iter().filter(|named| !has(names, named)).map(|named| named.1[0]).collect();
         let _ = write!(fault.message, "; {} is the nearest, but {}", nearest.name, lacks(&missing));
-        let (span, hint) = misspelt(names, &missing);
+        let (span, hint) = misspelt(names, &missing, &known);
         fault.span = span;
         if !hint.is_empty() {
             help = format!("{hint}\n    {help}");
         }
     }
     fault.help(Some(help))
-}
-
-/// The name of a header that is most like a missing one, and is none itself.
-fn like<'a, 'b>(names: &'b Names<'a>, missing: &str) -> Option<&'b (&'a str, Range<usize>)> {
-    let known = |name: &str| SHAPES.iter().any(|s| s.usual().any(|usual| usual == name));
-    // Any letter is near to any other.
-    let alike = |name: &str| match missing.len() {
-        1 => name.eq_ignore_ascii_case(missing),
-        _ => near(name, [missing]).is_some(),
-    };
-    names.iter().find(|(name, _)| !known(name) && alike(name))
-}
-
-/// Which names seem to be meant for missing columns: where the first stands, and a sentence each.
-fn misspelt(names: &Names<'_>, missing: &[&'static str]) -> (Option<Range<usize>>, String) {
-    let found: Vec<_> = missing.iter().filter_map(|m| like(names, m).map(|found| (found, m))).collect();
-    let hints: Vec<_> =
-        found.iter().map(|((name, _), m)| format!("column '{}': did you mean '{m}'?", short(name))).collect();
-    (found.first().map(|((_, span), _)| span.clone()), hints.join(" "))
 }
 
 /// The kinds there are, with their columns.

@@ -19,7 +19,7 @@ struct Entry {
 
 impl Tally {
     /// Counts one; `diagnostic` is called only if it will be kept.
-    pub(super) fn add(&mut self, reason: &'static str, diagnostic: impl FnOnce() -> Diagnostic) {
+    pub(crate) fn add(&mut self, reason: &'static str, diagnostic: impl FnOnce() -> Diagnostic) {
         let entry = self.0.entry(reason).or_default();
         entry.count += 1;
         if entry.shown.len() < SHOWN {
