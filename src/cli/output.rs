@@ -134,21 +134,6 @@ pub(super) fn plot_file(path: &Path) -> Result<Render, CliError> {
     }
 }
 
-/// The format of a result's file of that name, by its extension.
-///
-/// # Errors
-/// The extension is neither `.json` nor `.csv`.
-pub(super) fn result_file(path: &Path) -> Result<Format, CliError> {
-    match path.extension().and_then(|e| e.to_str()) {
-        Some("json") => Ok(Format::Json),
-        Some("csv") => Ok(Format::Csv),
-        _ => {
-            let message = format!("cannot write '{}': unknown kind of file", path.display());
-            Err(CliError::usage(message).with_help("results are .json or .csv"))
-        }
-    }
-}
-
 /// The name of a plot's files: its kind, and what it is of where there are several.
 pub(super) fn file_name(kind: &str, of: Option<[&str; 2]>) -> String {
     let mut name = kind.to_owned();

@@ -219,3 +219,7 @@ fn spread_out(values: impl Iterator<Item = usize>, most: usize) -> Vec<usize> {
     chosen.dedup();
     chosen
 }
+
+#[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test stops at the first thing that fails")]
+mod tests;

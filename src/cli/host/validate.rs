@@ -15,7 +15,7 @@ use crate::report::{
     Format, TableWriter, ratio_plot, thousands, write_atomically, write_compared, write_json,
 };
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Compare what attention takes on this CPU with what the simulator predicts
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,7 @@ impl Args {
     pub(super) fn execute(self) -> Result<(), CliError> {
         // Before minutes are spent on measuring.
         let render = self.plot.as_deref().map(output::plot_file).transpose()?;
-        let kind = self.out.as_deref().map(output::result_file).transpose()?;
+        let kind = self.out.as_deref().map(result_file).transpose()?;
         let cpu = Cpu::this();
         let accelerator = match &self.accelerator {
             Some(path) => load_accelerator(path, &Overrides::default())?,
@@ -134,6 +134,21 @@ impl Args {
             ))
             .with_help("calibrate here with 'slimsim host calibrate', or compare all the same with --force")),
             _ => Ok(()),
+        }
+    }
+}
+
+/// The format of a result's file of that name, by its extension.
+///
+/// # Errors
+/// The extension is neither `.json` nor `.csv`.
+fn result_file(path: &Path) -> Result<Format, CliError> {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("json") => Ok(Format::Json),
+        Some("csv") => Ok(Format::Csv),
+        _ => {
+            let message = format!("cannot write '{}': unknown kind of file", path.display());
+            Err(CliError::usage(message).with_help("results are .json or .csv"))
         }
     }
 }

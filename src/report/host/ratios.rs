@@ -39,8 +39,8 @@ fn note(machine: &str, curves: &Curves, all: usize) -> String {
     let percent = |x: f64| format!("{} %", significant(100.0 * x, 2));
     let errors = &curves.summary;
     format!(
-        "{machine}; {} {threads}, from {tier}, batch {}. Error of the ratio at {}{of} points, median and 90th percentile: \
-         predicted {} and {}, roofline {} and {}.",
+        "{} {threads}, from {tier}, batch {}. Error of the ratio at {}{of} points, median and 90th percentile: predicted {} and {}, \
+         roofline {} and {}. {machine}",
         group.threads,
         group.batch,
         thousands(curves.points as u64),

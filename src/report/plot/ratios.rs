@@ -17,9 +17,9 @@ pub struct RatioChart {
     pub note: String,
     /// Name of the vertical axis.
     pub y_title: String,
-    /// Who wins above 1.
+    /// Who wins above 1, in short words.
     pub above: String,
-    /// Who wins below 1.
+    /// Who wins below 1, in short words.
     pub below: String,
     /// The rows.
     pub rows: Vec<RatioRow>,
@@ -34,7 +34,7 @@ pub struct RatioRow {
     pub x: Vec<(f64, String)>,
     /// Whether it is logarithmic.
     pub logarithmic: bool,
-    /// Names of the lines, in their order; every panel's line `i` has name `i`.
+    /// Names of its few lines, in their order; every panel's line `i` has name `i`.
     pub names: Vec<String>,
     /// The panels.
     pub panels: Vec<RatioPanel>,
@@ -63,7 +63,7 @@ pub struct RatioLine {
 /// Width of a panel, and of what is between two.
 const PANEL: (f64, f64) = (270.0, 16.0);
 /// Width of a page, however few its panels.
-const NARROWEST: f64 = 760.0;
+const NARROWEST: f64 = 940.0;
 /// Height of a panel with its axis and the axis' title.
 const HEIGHT: f64 = 318.0;
 /// Height of that title.
@@ -72,8 +72,8 @@ const AXIS_TITLE: f64 = 24.0;
 const HEADING: f64 = 20.0;
 /// Height of a row's legend.
 const LEGEND: f64 = 29.0;
-/// Room above the first row: title, two lines of note, one of legend.
-const TOP: f64 = 122.0;
+/// Between two rows.
+const GAP: f64 = 14.0;
 /// Half the width of an error bar's ends.
 const CAP: f64 = 3.0;
 /// How much of the half planes' colours shines through.
@@ -91,23 +91,28 @@ pub fn ratios(chart: &RatioChart) -> Result<Plot, PlotError> {
         return Err(PlotError::Empty("no measured ratio".to_owned()));
     }
     let y = y_axis(chart, lines());
-    let side =
-        chart.above.split(' ').chain(chart.below.split(' ')).map(|w| SIDE.width(w)).fold(0.0, f64::max);
     let most = chart.rows.iter().map(|r| r.panels.len()).max().unwrap_or(1).max(1) as f64;
-    let around = 2.0 * EDGE + frame::room_left(&y) + side + 12.0;
-    let width = around + most * PANEL.0 + (most - 1.0) * PANEL.1;
-    let panel = if width < NARROWEST { PANEL.0 + (NARROWEST - width) / most } else { PANEL.0 };
+    let around = 2.0 * EDGE + frame::room_left(&y) + side_width(chart) + 12.0 + (most - 1.0) * PANEL.1;
+    let panel = PANEL.0.max((NARROWEST - around) / most);
+    let width = (around + most * panel).ceil();
+    let top = frame::header_height(width, &chart.title, &chart.note);
     let rows = chart.rows.len() as f64;
-    let height = TOP + rows * (LEGEND + HEADING + HEIGHT) + EDGE / 2.0;
-    draw((width.max(NARROWEST).ceil() as u32, height.ceil() as u32), &chart.title, |canvas| {
-        frame::header(canvas, &chart.title, &chart.note);
-        let mut top = frame::legend(canvas, TOP - LEGEND, &kinds());
+    let height = top + LEGEND + rows * (LEGEND + HEADING + HEIGHT) + (rows - 1.0) * GAP + EDGE / 2.0;
+    draw((width as u32, height.ceil() as u32), &chart.title, |canvas| {
+        let top = frame::header(canvas, &chart.title, &chart.note);
+        let mut top = frame::legend(canvas, top, &kinds());
         for (i, row) in chart.rows.iter().enumerate() {
-            top = frame::legend(canvas, top, &keys(i, row));
+            top = frame::legend(canvas, top, &keys(i, row, width - 2.0 * EDGE));
             paint_row(canvas, (top, panel), chart, (i, row), &y);
-            top += HEADING + HEIGHT;
+            top += HEADING + HEIGHT + GAP;
         }
     })
+}
+
+/// Room for who wins, a word a line.
+fn side_width(chart: &RatioChart) -> f64 {
+    let words = chart.above.split(' ').chain(chart.below.split(' '));
+    words.map(|word| SIDE.width(word)).fold(0.0, f64::max).min(90.0)
 }
 
 fn drawable(&(x, y): &(f64, f64)) -> bool {
@@ -174,20 +179,20 @@ fn roofline_pen(color: RGBColor) -> Pen {
 /// What is drawn how, for all panels.
 fn kinds() -> [(Sign, String); 3] {
     [
-        (
-            Sign::Marker(Marker::Circle, GREY),
-            "measured, half the distance of the quartiles as bar".to_owned(),
-        ),
+        (Sign::Marker(Marker::Circle, GREY), "measured ± half the distance of the quartiles".to_owned()),
         (Sign::Line(predicted_pen(GREY)), "predicted".to_owned()),
         (Sign::Line(roofline_pen(GREY)), "roofline".to_owned()),
     ]
 }
 
-/// The names of a row's lines.
-fn keys(index: usize, row: &RatioRow) -> Vec<(Sign, String)> {
+/// The names of a row's lines, in `room` for all of them.
+fn keys(index: usize, row: &RatioRow, room: f64) -> Vec<(Sign, String)> {
     let count = row.names.len();
     let sign = |i| Sign::LineAndMarker(predicted_pen(theme::ordered_color(index, i, count)), Marker::of(i));
-    row.names.iter().enumerate().map(|(i, name)| (sign(i), name.clone())).collect()
+    // A legend leaves 7 pixels behind a sign and 22 behind a name.
+    let most = room / count.max(1) as f64 - frame::SIGN - 29.0;
+    let name = |name: &String| theme::shorten(name, &Type::new(size::LABEL), most);
+    row.names.iter().enumerate().map(|(i, text)| (sign(i), name(text))).collect()
 }
 
 /// Draws a row from `top`, its panels `width` wide.
@@ -208,7 +213,9 @@ fn paint_row(
     for (i, panel) in row.panels.iter().enumerate() {
         let left = EDGE + room + i as f64 * (width + PANEL.1);
         let (y, room) = if i == 0 { (y, room) } else { (&bare, 0.0) };
-        let outer = Area::new(left - room, top + HEADING, left + width, bottom - AXIS_TITLE);
+        // No label reaches over the edge: the panels of all rows are equally wide.
+        let right = left + width + frame::overhang(&x);
+        let outer = Area::new(left - room, top + HEADING, right, bottom - AXIS_TITLE);
         last = Some(paint(canvas, outer, room, (index, row, panel), (&x, y)));
     }
     let Some(frame) = last else { return };
@@ -276,14 +283,15 @@ fn point(
 fn sides(canvas: &mut Canvas<'_>, frame: &Frame, chart: &RatioChart) {
     const LINE: f64 = 15.0;
     let (x, one) = (frame.area.right + 8.0, frame.y(1.0));
-    let (above, below): (Vec<&str>, Vec<&str>) =
-        (chart.above.split(' ').collect(), chart.below.split(' ').collect());
-    let up = Type { color: theme::diverging(1.0), ..SIDE };
-    let down = Type { color: theme::diverging(-1.0), ..SIDE };
-    for (i, word) in above.iter().enumerate() {
-        canvas.text(word, (x, one - LINE * ((above.len() - i) as f64 - 0.25)), &up);
-    }
-    for (i, word) in below.iter().enumerate() {
-        canvas.text(word, (x, one + LINE * (i as f64 + 0.75)), &down);
+    let room = side_width(chart);
+    for (text, from, color) in [
+        (&chart.above, 0.25 - chart.above.split(' ').count() as f64, theme::diverging(1.0)),
+        (&chart.below, 0.75, theme::diverging(-1.0)),
+    ] {
+        let style = SIDE.color(color);
+        for (i, word) in text.split(' ').enumerate() {
+            let word = theme::shorten(word, &style, room);
+            canvas.text(&word, (x, one + LINE * (from + i as f64)), &style);
+        }
     }
 }

@@ -62,13 +62,9 @@ pub(super) fn line_color(index: usize, count: usize) -> RGBColor {
     ramp(&RAMP, index as f64 / (count - 1) as f64)
 }
 
-/// Ends and middle of a second ramp (inferno without its ends), for lines that are ordered by something else.
-const WARM: [RGBColor; 4] = [
-    RGBColor(0x42, 0x0a, 0x68),
-    RGBColor(0x9b, 0x29, 0x64),
-    RGBColor(0xd6, 0x4b, 0x40),
-    RGBColor(0xe0, 0x93, 0x1b),
-];
+/// A second ramp, from maroon to amber, for lines that are ordered by something else.
+const WARM: [RGBColor; 3] =
+    [RGBColor(0x6b, 0x0f, 0x1a), RGBColor(0xc8, 0x4a, 0x22), RGBColor(0xe0, 0x9a, 0x1b)];
 
 /// Colour of line `index` of `count` that are ordered, along the ramp of drawing `row`: two that differ take turns.
 pub(super) fn ordered_color(row: usize, index: usize, count: usize) -> RGBColor {
