@@ -10,7 +10,7 @@ use crate::hardware::hbm::organisation::Field;
 use crate::hardware::hbm::pattern::{Pattern, PatternError};
 use crate::hardware::hbm::requester::Interleave;
 use crate::hardware::hbm::study::Study;
-use crate::report::plot::{LineChart, Plot, lines};
+use crate::report::plot::{LineChart, lines};
 use crate::report::{DramDocument, Format, thousands, write_atomically, write_json};
 use crate::units::Bytes;
 use crate::units::format::exact_bytes;
@@ -173,14 +173,7 @@ impl Args {
 
     /// Efficiency against the size of random chunks, a line a map, as the bytes of a file of that name.
     fn draw(&self, device: &Device, path: &Path) -> Result<Vec<u8>, CliError> {
-        let render: fn(&Plot) -> Result<Vec<u8>, CliError> = match path.extension().and_then(|e| e.to_str()) {
-            Some("svg") => |plot| Ok(plot.svg.clone().into_bytes()),
-            Some("png") => |plot| Ok(plot.png()?),
-            _ => {
-                let message = format!("cannot draw into '{}': unknown kind of file", path.display());
-                return Err(CliError::usage(message).with_help("plots are .svg or .png"));
-            }
-        };
+        let render = output::plot_file(path)?;
         let least = u64::from(device.organisation.burst_bytes).max(*CHUNKS.start());
         let chunks: Vec<u64> =
             std::iter::successors(Some(least), |c| Some(2 * c)).take_while(|c| c <= CHUNKS.end()).collect();

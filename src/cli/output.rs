@@ -116,6 +116,24 @@ pub(super) fn save_plot(folder: &Path, name: &str, plot: &Plot) -> Result<[PathB
     Ok(paths)
 }
 
+/// What makes the bytes of a plot's file.
+pub(super) type Render = fn(&Plot) -> Result<Vec<u8>, CliError>;
+
+/// How a plot becomes a file of that name, by its extension.
+///
+/// # Errors
+/// The extension is neither `.svg` nor `.png`.
+pub(super) fn plot_file(path: &Path) -> Result<Render, CliError> {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("svg") => Ok(|plot| Ok(plot.svg.clone().into_bytes())),
+        Some("png") => Ok(|plot| Ok(plot.png()?)),
+        _ => {
+            let message = format!("cannot draw into '{}': unknown kind of file", path.display());
+            Err(CliError::usage(message).with_help("plots are .svg or .png"))
+        }
+    }
+}
+
 /// The name of a plot's files: its kind, and what it is of where there are several.
 pub(super) fn file_name(kind: &str, of: Option<[&str; 2]>) -> String {
     let mut name = kind.to_owned();

@@ -3,6 +3,7 @@
 pub mod calibrate;
 pub mod clock;
 pub mod cpu;
+pub mod curves;
 pub mod kernels;
 pub mod measure;
 pub mod memory;

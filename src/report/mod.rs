@@ -27,7 +27,7 @@ pub use csv::{CsvExporter, CsvWriter, flatten, point_columns, replay_columns};
 pub use dram::DramDocument;
 pub use files::{ReportError, write_atomically};
 #[cfg(feature = "host")]
-pub use host::write_numerics;
+pub use host::{ratio_plot, write_compared, write_numerics};
 pub use json::{JsonExporter, write_json};
 pub use numbers::{bytes, context, duration, si, significant, thousands};
 pub use progress::Progress;

@@ -43,3 +43,9 @@ fn what_it_cannot_do_is_refused() {
     let help = crate::support::slimsim("host");
     assert!(stderr(&help).contains("verify"), "{}", stderr(&help));
 }
+
+#[test]
+fn validate_knows_what_kinds_of_file_it_writes_before_it_measures() {
+    fails("host validate --plot x.gif", 2, &["'x.gif'", ".svg or .png"]);
+    fails("host validate --out x.txt", 2, &["'x.txt'", ".json or .csv"]);
+}

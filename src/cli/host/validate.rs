@@ -8,12 +8,15 @@ use crate::cli::{CliError, plural};
 use crate::config::{Overrides, load_accelerator};
 use crate::hardware::Accelerator;
 use crate::host::cpu::Cpu;
+use crate::host::curves::curves;
 use crate::host::measure::{Table, read};
 use crate::host::predict::Predictor;
 use crate::host::validation::{Compared, Summary, compare, summarise};
-use crate::report::{Format, TableWriter, thousands, write_json};
+use crate::report::{
+    Format, TableWriter, ratio_plot, thousands, write_atomically, write_compared, write_json,
+};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Compare what attention takes on this CPU with what the simulator predicts
 #[derive(Debug, clap::Args)]
@@ -34,6 +37,14 @@ pub(super) struct Args {
     #[arg(long)]
     force: bool,
 
+    /// Write the result too, as .json, or a row a point as .csv
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Draw measured and predicted ratios over context and over heads, as .svg or .png
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+
     /// Format of the result: table or json
     #[arg(long, value_name = "FORMAT", default_value_t, value_parser = table_or_json)]
     format: Format,
@@ -43,14 +54,29 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct Report<'a> {
     slimsim: &'static str,
-    machine: String,
+    machine: &'a str,
     accelerator: &'a str,
     points: &'a [Compared],
     summary: &'a Summary,
 }
 
+impl Report<'_> {
+    /// The bytes of a file of that kind.
+    fn file(&self, kind: Format) -> std::io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        match kind {
+            Format::Csv => write_compared(self.machine, self.points, &mut out)?,
+            _ => write_json(self, &mut out)?,
+        }
+        Ok(out)
+    }
+}
+
 impl Args {
     pub(super) fn execute(self) -> Result<(), CliError> {
+        // Before minutes are spent on measuring.
+        let render = self.plot.as_deref().map(output::plot_file).transpose()?;
+        let kind = self.out.as_deref().map(result_file).transpose()?;
         let cpu = Cpu::this();
         // What files say is checked before anything is measured.
         let load = |path: &String| {
@@ -96,17 +122,23 @@ impl Args {
         let Some(summary) = summarise(&compared, rejected) else {
             return Err(CliError::usage("no points to compare"));
         };
+        let report = Report {
+            slimsim: env!("CARGO_PKG_VERSION"),
+            machine: &machine,
+            accelerator: &accelerator.name,
+            points: &compared,
+            summary: &summary,
+        };
+        if let (Some(path), Some(kind)) = (&self.out, kind) {
+            write_atomically(path, &report.file(kind).map_err(|e| CliError::Internal(e.to_string()))?)?;
+        }
+        if let (Some(path), Some(render)) = (&self.plot, render) {
+            let curves = curves(&points, &predictor).map_err(|e| CliError::Infeasible(e.to_string()))?;
+            let curves = curves.ok_or_else(|| CliError::usage("no points to draw"))?;
+            write_atomically(path, &render(&ratio_plot(&machine, &curves, compared.len())?)?)?;
+        }
         match self.format {
-            Format::Json => print(|out| {
-                let report = Report {
-                    slimsim: env!("CARGO_PKG_VERSION"),
-                    machine,
-                    accelerator: &accelerator.name,
-                    points: &compared,
-                    summary: &summary,
-                };
-                write_json(&report, out)
-            }),
+            Format::Json => print(|out| write_json(&report, out)),
             _ => print(|out| {
                 table(&compared).write(out)?;
                 sums(&summary, compared.len(), out)
@@ -151,6 +183,21 @@ const NOTHING_COMPARED: &str = "nothing was compared";
 /// What predicts for `accelerator`; refuses one without a profile of its own.
 fn predictor(accelerator: &Accelerator) -> Result<Predictor, CliError> {
     Predictor::new(accelerator).map_err(|e| CliError::usage(e.to_string()))
+}
+
+/// The format of a result's file of that name, by its extension.
+///
+/// # Errors
+/// The extension is neither `.json` nor `.csv`.
+fn result_file(path: &Path) -> Result<Format, CliError> {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("json") => Ok(Format::Json),
+        Some("csv") => Ok(Format::Csv),
+        _ => {
+            let message = format!("cannot write '{}': unknown kind of file", path.display());
+            Err(CliError::usage(message).with_help("results are .json or .csv"))
+        }
+    }
 }
 
 /// A row a point.

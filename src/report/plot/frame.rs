@@ -8,14 +8,23 @@ use plotters::style::RGBColor;
 /// Room at the edge of the page.
 pub(super) const EDGE: f64 = 20.0;
 
+/// Lines of title and subtitle on a page `width` wide, with how each looks.
+fn header_lines(width: f64, title: &str, subtitle: &str) -> [(Vec<String>, Type); 2] {
+    [(title, Type::new(size::TITLE).bold()), (subtitle, Type::new(size::SUBTITLE).color(GREY))]
+        .map(|(text, style)| (theme::wrap(text, &style, width - 2.0 * EDGE, 2), style))
+}
+
+/// What [`header`] will return on a page `width` wide.
+pub(super) fn header_height(width: f64, title: &str, subtitle: &str) -> f64 {
+    let lines = header_lines(width, title, subtitle);
+    EDGE + lines.iter().map(|(lines, style)| lines.len() as f64 * style.height() + 2.0).sum::<f64>() + 6.0
+}
+
 /// Draws title and subtitle; returns where the rest may begin.
 pub(super) fn header(canvas: &mut Canvas<'_>, title: &str, subtitle: &str) -> f64 {
-    let room = canvas.page().right - 2.0 * EDGE;
     let mut y = EDGE;
-    for (text, style, lines) in
-        [(title, Type::new(size::TITLE).bold(), 2), (subtitle, Type::new(size::SUBTITLE).color(GREY), 2)]
-    {
-        for line in theme::wrap(text, &style, room, lines) {
+    for (lines, style) in header_lines(canvas.page().right, title, subtitle) {
+        for line in lines {
             y += style.height() / 2.0;
             canvas.text(&line, (EDGE, y), &style);
             y += style.height() / 2.0;

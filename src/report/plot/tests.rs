@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+mod ratios;
+
 use super::*;
 use crate::ledger::CyclesByCause;
 use crate::units::Cycles;

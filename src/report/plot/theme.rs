@@ -62,6 +62,16 @@ pub(super) fn line_color(index: usize, count: usize) -> RGBColor {
     ramp(&RAMP, index as f64 / (count - 1) as f64)
 }
 
+/// A second ramp, from maroon to amber, for lines that are ordered by something else.
+const WARM: [RGBColor; 3] =
+    [RGBColor(0x6b, 0x0f, 0x1a), RGBColor(0xc8, 0x4a, 0x22), RGBColor(0xe0, 0x9a, 0x1b)];
+
+/// Colour of line `index` of `count` that are ordered, along the ramp of drawing `row`: two that differ take turns.
+pub(super) fn ordered_color(row: usize, index: usize, count: usize) -> RGBColor {
+    let stops: &[RGBColor] = if row.is_multiple_of(2) { &RAMP } else { &WARM };
+    ramp(stops, index as f64 / (count.max(2) - 1) as f64)
+}
+
 /// Hues for groups without an order; those that resemble each other get different markers.
 const GROUPS: [RGBColor; 8] = [
     LINES[0],
