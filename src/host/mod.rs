@@ -1,5 +1,6 @@
 //! This very machine: slim and baseline kernels run on its CPU and timed, and predicted by the same simulator.
 
+pub mod break_even;
 pub mod calibrate;
 pub mod clock;
 pub mod cpu;

@@ -27,6 +27,8 @@ pub use csv::{CsvExporter, CsvWriter, flatten, point_columns, replay_columns};
 pub use dram::DramDocument;
 pub use files::{ReportError, write_atomically};
 #[cfg(feature = "host")]
+pub(crate) use host::write_calibration;
+#[cfg(feature = "host")]
 pub use host::{ratio_plot, write_compared, write_numerics};
 pub use json::{JsonExporter, write_json};
 pub use numbers::{bytes, context, duration, si, significant, thousands};

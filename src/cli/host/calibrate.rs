@@ -1,12 +1,12 @@
 //! `slimsim host calibrate`: this machine as an accelerator file.
 
 use crate::cli::CliError;
-use crate::cli::output::print;
+use crate::cli::output::{self, print};
 use crate::config::write_accelerator;
 use crate::hardware::Accelerator;
 use crate::host::calibrate::{Calibration, CalibrationError};
 use crate::host::cpu::{Cpu, available_memory};
-use crate::report::{Progress, write_atomically};
+use crate::report::{Progress, write_atomically, write_calibration};
 use std::path::PathBuf;
 
 /// Measure this CPU and write it as an accelerator file with its kernel profile
@@ -22,9 +22,18 @@ pub(super) struct Args {
 /// # Errors
 /// It is too busy, or has no memory.
 pub(super) fn calibrated(cpu: &Cpu, outcome: &str) -> Result<Accelerator, CliError> {
+    measured(cpu, outcome).map(|calibration| accelerator(&calibration, cpu))
+}
+
+/// The accelerator that a calibration stands for.
+fn accelerator(calibration: &Calibration, cpu: &Cpu) -> Accelerator {
+    calibration.accelerator(cpu, "host", available_memory())
+}
+
+fn measured(cpu: &Cpu, outcome: &str) -> Result<Calibration, CliError> {
     let progress = Progress::new(Some(Calibration::STEPS as u64), "steps of the calibration");
     match Calibration::measure(cpu, &|| progress.add(1)) {
-        Ok(calibration) => Ok(calibration.accelerator(cpu, "host", available_memory())),
+        Ok(calibration) => Ok(calibration),
         Err(error @ CalibrationError::Busy(_)) => Err(CliError::CheckFailed(format!("{error}; {outcome}"))),
         Err(error @ CalibrationError::System(_)) => Err(CliError::usage(error.to_string())),
     }
@@ -33,8 +42,12 @@ pub(super) fn calibrated(cpu: &Cpu, outcome: &str) -> Result<Accelerator, CliErr
 impl Args {
     pub(super) fn execute(self) -> Result<(), CliError> {
         let cpu = Cpu::this();
-        let accelerator = calibrated(&cpu, "nothing was written")?;
+        let calibration = measured(&cpu, "nothing was written")?;
+        let accelerator = accelerator(&calibration, &cpu);
         write_atomically(&self.out, write_accelerator(&accelerator).as_bytes())?;
-        print(|out| writeln!(out, "{}: {}", self.out.display(), cpu.identity()))
+        print(|out| {
+            write_calibration(&calibration, &calibration.profile(&cpu, "host"), output::width(), out)?;
+            writeln!(out, "{}: {}", self.out.display(), cpu.identity())
+        })
     }
 }

@@ -7,6 +7,7 @@ use crate::cli::pin::table_or_json;
 use crate::cli::{CliError, plural};
 use crate::config::{Overrides, load_accelerator};
 use crate::hardware::Accelerator;
+use crate::host::break_even::{self, BreakEven};
 use crate::host::cpu::Cpu;
 use crate::host::curves::curves;
 use crate::host::measure::{Table, read};
@@ -57,6 +58,8 @@ struct Report<'a> {
     machine: &'a str,
     accelerator: &'a str,
     points: &'a [Compared],
+    break_even_context: &'a [BreakEven],
+    break_even_heads: &'a [BreakEven],
     summary: &'a Summary,
 }
 
@@ -122,11 +125,14 @@ impl Args {
         let Some(summary) = summarise(&compared, rejected) else {
             return Err(CliError::usage("no points to compare"));
         };
+        let (contexts, heads) = (break_even::contexts(&compared), break_even::heads(&compared));
         let report = Report {
             slimsim: env!("CARGO_PKG_VERSION"),
             machine: &machine,
             accelerator: &accelerator.name,
             points: &compared,
+            break_even_context: &contexts,
+            break_even_heads: &heads,
             summary: &summary,
         };
         if let (Some(path), Some(kind)) = (&self.out, kind) {
@@ -141,6 +147,8 @@ impl Args {
             Format::Json => print(|out| write_json(&report, out)),
             _ => print(|out| {
                 table(&compared).write(out)?;
+                break_evens(&contexts, "heads", "context", out)?;
+                break_evens(&heads, "context", "heads", out)?;
                 sums(&summary, compared.len(), out)
             }),
         }
@@ -232,6 +240,48 @@ fn table(points: &[Compared]) -> TableWriter {
         ]);
     }
     table
+}
+
+/// A row a break-even of `what`, for each `held`.
+fn break_evens(
+    found: &[BreakEven],
+    held: &str,
+    what: &str,
+    out: &mut dyn std::io::Write,
+) -> std::io::Result<()> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let (measured, predicted) = (format!("{what}, measured"), format!("{what}, predicted"));
+    let header = [held, "head_dim", "batch", "dtype", "threads", "tier", &measured, &predicted];
+    let mut table = TableWriter::new(&header, 0, output::width());
+    let at = |x: Option<f64>| match x {
+        Some(x) if x >= 100.0 => thousands(x.round() as u64),
+        Some(x) => format!("{x:.1}"),
+        None => "none".to_owned(),
+    };
+    for b in found {
+        table.row([
+            thousands(b.heads.or(b.context).unwrap_or(0) as u64),
+            b.head_dim.to_string(),
+            b.batch.to_string(),
+            b.dtype.to_owned(),
+            b.threads.to_string(),
+            b.tier.to_owned(),
+            at(b.measured),
+            at(b.predicted),
+        ]);
+    }
+    writeln!(
+        out,
+        "break-even {what}: where both schemes take equally long; none: nowhere between the points measured"
+    )?;
+    table.write(out)?;
+    let both = found.iter().filter(|b| b.error().is_some()).count();
+    match break_even::median_error(found) {
+        Some(error) => writeln!(out, "median error of {both} that have both: {:.1} %\n", 100.0 * error),
+        None => writeln!(out),
+    }
 }
 
 /// The sums under it.

@@ -101,7 +101,8 @@ impl Calibration {
     }
 
     /// The kernels of [`crate::host::kernels`] on it.
-    fn profile(&self, cpu: &Cpu, name: &str) -> KernelProfile {
+    #[must_use]
+    pub fn profile(&self, cpu: &Cpu, name: &str) -> KernelProfile {
         let mut dtypes: Vec<Dtype> = self.walks.iter().map(|w| w.dtype).collect();
         dtypes.dedup();
         let all = self.machine.by_threads.last().map_or(0.0, |t| t.dispatch);

@@ -70,7 +70,7 @@ fn one(cpu: &Cpu, team: &Team, buffer: &[f32]) -> Result<ThreadRates, Calibratio
         sample(team, || {}, || macs = team.run(|_| probes::multiply_adds(isa, STEPS)).iter().sum());
     let what = |what: &str| format!("{what} with {threads} threads");
     let reading = |name: &str, bytes: usize, cold: bool| {
-        let times = if cold { 1 } else { ((8 << 20) / bytes).max(1) };
+        let times = if cold { 1 } else { ((64 << 20) / bytes).max(1) };
         let before = || {
             if cold {
                 flush(&buffer[..(bytes / 4 * threads).min(buffer.len())]);

@@ -69,12 +69,21 @@ impl From<rayon::ThreadPoolBuildError> for CalibrationError {
 /// Takes samples of `work`, `before` each of which something is made ready, until they agree or there are many.
 fn sample(team: &Team, mut before: impl FnMut(), mut work: impl FnMut()) -> Samples {
     let mut samples = Samples::default();
-    for _ in 0..TRIES {
-        if samples.len() >= SAMPLES && samples.spread().is_some_and(|s| s <= STEADY) {
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            std::thread::sleep(PAUSE * (1 << attempt));
+        }
+        samples = Samples::default();
+        for _ in 0..TRIES {
+            if samples.len() >= SAMPLES && samples.spread().is_some_and(|s| s <= STEADY) {
+                return samples;
+            }
+            before();
+            samples.take(team, &mut work);
+        }
+        if samples.spread().is_some_and(|s| s <= WIDEST_SPREAD) {
             break;
         }
-        before();
-        samples.take(team, &mut work);
     }
     samples
 }
@@ -87,6 +96,10 @@ pub const HEAD_DIMS: [usize; 2] = [64, 128];
 const SAMPLES: usize = 7;
 /// Most, and those that are left out with them.
 const TRIES: usize = 40;
+/// How often it is begun again where a neighbour has made all of it useless.
+const ATTEMPTS: u32 = 4;
+/// What is waited for it to leave, before the first of these; twice as long before each further one.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 /// Spread below which the fewest do.
 const STEADY: f64 = 0.02;
 /// Spread beyond which a figure says nothing.

@@ -31,7 +31,7 @@ pub struct Effort {
 
 impl Effort {
     /// For a quick look.
-    pub const QUICK: Self = Self { least: 5, most: 9, seconds: 0.25, recompute: false };
+    pub const QUICK: Self = Self { least: 7, most: 15, seconds: 0.4, recompute: false };
     /// For a table that is kept.
     pub const FULL: Self = Self { least: 5, most: 15, seconds: 0.6, recompute: true };
 }
