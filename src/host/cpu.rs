@@ -75,10 +75,19 @@ fn cache(level: u32) -> Option<usize> {
     })
 }
 
-/// Bytes of memory that can be had without swapping; `None` where the system does not say.
+/// Bytes of memory that can be had without swapping, within the limit of the process's group; `None` where the system does not say.
 #[must_use]
 pub fn available_memory() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
-    line.split_whitespace().nth(1)?.parse::<usize>().ok().map(|kib| kib << 10)
+    let system = line.split_whitespace().nth(1)?.parse::<usize>().ok().map(|kib| kib << 10)?;
+    let number = |file: &str| std::fs::read_to_string(file).ok()?.trim().parse::<usize>().ok();
+    // Inside a container, the group's own files are at the root.
+    let limits = [
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ];
+    let left =
+        limits.into_iter().filter_map(|(limit, used)| Some(number(limit)?.saturating_sub(number(used)?)));
+    Some(left.fold(system, usize::min))
 }

@@ -86,21 +86,19 @@ pub struct Curves {
 }
 
 /// The lines of the group of `points` that is drawn; `None` of no points.
-///
-/// # Errors
-/// A point that the engine refuses.
-pub fn curves(points: &[Measured], predictor: &Predictor) -> Result<Option<Curves>, PredictError> {
-    let Some(group) = group(points) else { return Ok(None) };
+#[must_use]
+pub fn curves(points: &[Measured], predictor: &Predictor) -> Option<Curves> {
+    let group = group(points)?;
     let drawn: Vec<Measured> =
         points.iter().filter(|p| Group::of(&p.setting) == group && p.ratio().is_some()).cloned().collect();
-    let Some(summary) = summarise(&compare(&drawn, predictor)?, 0) else { return Ok(None) };
-    Ok(Some(Curves {
+    let summary = summarise(&compare(&drawn, predictor).0, 0)?;
+    Some(Curves {
         group,
         points: drawn.len(),
         summary,
-        over_context: Over::Context.curves(&drawn, predictor)?,
-        over_heads: Over::Heads.curves(&drawn, predictor)?,
-    }))
+        over_context: Over::Context.curves(&drawn, predictor),
+        over_heads: Over::Heads.curves(&drawn, predictor),
+    })
 }
 
 /// The plainest group of those that have at least half as many points as the largest: few threads, from DRAM, few sequences.
@@ -137,7 +135,7 @@ impl Over {
     }
 
     /// Curves by type, head size and what is held, in this order.
-    fn curves(self, points: &[Measured], predictor: &Predictor) -> Result<Vec<Curve>, PredictError> {
+    fn curves(self, points: &[Measured], predictor: &Predictor) -> Vec<Curve> {
         let axes = |p: &Measured| self.axes(&p.setting.shape);
         let most = if self == Self::Context { HEAD_LINES } else { CONTEXT_LINES };
         let held = spread_out(points.iter().map(|p| axes(p).1), most);
@@ -151,17 +149,18 @@ impl Over {
         let curve = |((dtype, head_dim, held), mut points): ((Dtype, usize, usize), Vec<&Measured>)| {
             points.sort_by_key(|p| axes(p).0);
             let setting = points[0].setting;
-            let at = |x: usize| predicted(predictor, &self.at(setting, x), x);
-            Ok(Curve {
+            // A shape between or beyond the points that the engine refuses is a gap in the line.
+            let at = |x: usize| predicted(predictor, &self.at(setting, x), x).ok();
+            Curve {
                 dtype,
                 head_dim,
                 held,
-                line: self.values(&all).into_iter().map(at).collect::<Result<_, _>>()?,
+                line: self.values(&all).into_iter().filter_map(at).collect(),
                 points: points
                     .iter()
                     .filter_map(|p| Some(Point { x: axes(p).0, ratio: p.ratio()?, spread: p.spread()? }))
                     .collect(),
-            })
+            }
         };
         lines.into_iter().map(curve).collect()
     }

@@ -61,11 +61,16 @@ impl Predictor {
         if setting.threads == 1 {
             // One thread is called, not woken.
             part.overheads.launch = Picos(0);
-            profile.kernels.iter_mut().for_each(|k| k.constants.launch = Picos(0));
+            for kernel in &mut profile.kernels {
+                kernel.constants.launch = Picos(0);
+                kernel.constants.mac_fraction = None;
+            }
         }
         if setting.tier == Tier::Cache && part.shared_sram.is_some() {
             part.hbm = None;
             profile.rates.retain(|r| r.phase != Phase::Stream);
+            // So do those of weights.
+            profile.kernels.iter_mut().for_each(|k| k.constants.item_rate = None);
         }
         part.kernels = Some(Arc::new(profile));
         part
@@ -103,11 +108,12 @@ impl Predictor {
             Scheme::SlimK => (kept + weights, rows * width * (heads + 1.0) + batch * width * width),
             Scheme::SlimKRecompute => (kept + weights, rows * width * (width + 2.0)),
         };
-        // One core takes its own share at most.
-        let bandwidth = match (setting.tier, setting.threads) {
-            (Tier::Dram, 1) => self.one_core_stream(setting.dtype)?,
-            _ => part.memory_bandwidth()?.0 as f64,
+        // Each core takes its own share at most.
+        let one = match setting.tier {
+            Tier::Dram => self.one_core_stream(setting.dtype)?,
+            Tier::Cache => part.cores.load_bandwidth?.resolve(part.clock)?.0 as f64,
         };
+        let bandwidth = (part.memory_bandwidth()?.0 as f64).min(one * part.cores.count as f64);
         let peak = part.peak_macs_per_second(setting.dtype)? as f64;
         Some((bytes / bandwidth).max(macs / peak))
     }

@@ -16,9 +16,14 @@ const LOST_PART: f64 = 0.01;
 /// And nanoseconds beside: what reading the clocks takes.
 const LOST_NANOS: f64 = 5_000.0;
 
+/// Spread beyond which times say nothing: something else ran, too.
+pub const WIDEST_SPREAD: f64 = 0.15;
+
 impl Samples {
     /// Times `work` on `team` once.
     pub fn take(&mut self, team: &Team, work: impl FnOnce()) {
+        // Workers that slept meanwhile are awake before the clock starts.
+        team.run(|_| ());
         team.take_lost();
         let start = Instant::now();
         work();

@@ -26,8 +26,8 @@ impl<T> Shared<T> {
     }
 }
 
-/// Nanoseconds within which a thread that is called has started, unless something else has its CPU.
-const WAKE_NANOS: u64 = 200_000;
+/// Nanoseconds a thread within which all threads that are called have started, unless something else has their CPUs.
+const WAKE_NANOS: u64 = 50_000;
 
 /// Threads, each pinned to a CPU where the system lets us: the calling thread alone, or as many workers.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Team {
         let called = std::time::Instant::now();
         let watched = |thread| {
             let late = u64::try_from(called.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            let late = if late > WAKE_NANOS { late } else { 0 };
+            let late = if late > WAKE_NANOS * self.threads as u64 { late } else { 0 };
             let (wall, cpu) = (std::time::Instant::now(), clock::thread_nanos());
             let result = work(thread);
             let lost = cpu.and_then(|before| {
@@ -108,7 +108,13 @@ impl Team {
 #[must_use]
 pub fn allowed_cpus() -> Vec<usize> {
     static ALLOWED: OnceLock<Vec<usize>> = OnceLock::new();
-    ALLOWED.get_or_init(ask_for_cpus).clone()
+    let ask = || {
+        let mut cpus = ask_for_cpus();
+        // A quota may allow less time than there are CPUs.
+        cpus.truncate(std::thread::available_parallelism().map_or(cpus.len(), std::num::NonZero::get));
+        cpus
+    };
+    ALLOWED.get_or_init(ask).clone()
 }
 
 fn ask_for_cpus() -> Vec<usize> {

@@ -5,6 +5,7 @@ use super::measure::{Measured, Setting};
 use super::predict::{PredictError, Predictor};
 use super::samples::quantile;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A point, measured and predicted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -63,58 +64,118 @@ pub struct Summary {
     pub rejected_samples: u64,
 }
 
-/// Compares `points` with what `predictor` says.
-///
-/// # Errors
-/// A point that the engine refuses, or that the accelerator has no roofline for.
-pub fn compare(points: &[Measured], predictor: &Predictor) -> Result<Vec<Compared>, PredictError> {
-    let one = |point: &Measured| -> Result<Option<Compared>, PredictError> {
-        let setting = &point.setting;
-        let schemes = [Scheme::KvCache, Scheme::SlimK];
-        let mut measured = serde_json::Map::new();
-        let mut predicted = serde_json::Map::new();
-        let mut times = [[0.0; 2]; 2];
-        for (i, scheme) in schemes.into_iter().enumerate() {
-            let Some(time) = point.of(scheme) else { return Ok(None) };
-            let refused = |error| PredictError::Refused(format!("{}: {error}", described(setting)));
-            let seconds = predictor.seconds(setting, scheme).map_err(refused)?;
-            times[i] = [time.median, seconds];
-            measured.insert(scheme.name().to_owned(), time.median.into());
-            predicted.insert(scheme.name().to_owned(), seconds.into());
+/// Compares those of `points` that have both schemes with what `predictor` says; beside them, why others cannot be: the engine refuses, or
+/// the accelerator has no roofline for them.
+#[must_use]
+pub fn compare(points: &[Measured], predictor: &Predictor) -> (Vec<Compared>, Vec<PredictError>) {
+    let (mut compared, mut refused) = (Vec::new(), Vec::new());
+    for point in points {
+        match one(point, predictor) {
+            Ok(found) => compared.extend(found),
+            Err(error) => refused.push(error),
         }
-        let [kv, slim] = times;
-        let mut roofline = [0.0; 2];
-        for (seconds, scheme) in roofline.iter_mut().zip(schemes) {
-            *seconds = predictor.roofline(setting, scheme).ok_or_else(|| no_roofline(setting))?;
-        }
-        // A ratio that is no number would be `null` in JSON, and an error of nothing in the sums.
-        if let Some(scheme) = schemes.iter().zip([kv[1], slim[1]]).find(|(_, s)| !s.is_normal()) {
-            return Err(PredictError::Refused(format!(
-                "no time of {} is predicted at {}",
-                scheme.0.name(),
-                described(setting)
-            )));
-        }
-        let shape = &setting.shape;
-        Ok(Some(Compared {
-            heads: shape.heads,
-            head_dim: shape.head_dim,
-            context: shape.context,
-            batch: shape.batch,
-            dtype: setting.dtype.name(),
-            threads: setting.threads,
-            tier: setting.tier.name(),
-            measured_seconds: measured,
-            predicted_seconds: predicted,
-            measured_ratio: kv[0] / slim[0],
-            predicted_ratio: kv[1] / slim[1],
-            roofline_ratio: roofline[0] / roofline[1],
-            spread: point.spread().unwrap_or(0.0),
-            time_errors: times.map(|[measured, predicted]| (predicted / measured - 1.0).abs()),
-        }))
+    }
+    (compared, refused)
+}
+
+fn one(point: &Measured, predictor: &Predictor) -> Result<Option<Compared>, PredictError> {
+    let setting = &point.setting;
+    let schemes = [Scheme::KvCache, Scheme::SlimK];
+    let mut measured = serde_json::Map::new();
+    let mut predicted = serde_json::Map::new();
+    let mut times = [[0.0; 2]; 2];
+    for (i, scheme) in schemes.into_iter().enumerate() {
+        let Some(time) = point.of(scheme) else { return Ok(None) };
+        let refused = |error| PredictError::Refused(format!("{}: {error}", described(setting)));
+        let seconds = predictor.seconds(setting, scheme).map_err(refused)?;
+        times[i] = [time.median, seconds];
+        measured.insert(scheme.name().to_owned(), time.median.into());
+        predicted.insert(scheme.name().to_owned(), seconds.into());
+    }
+    let [kv, slim] = times;
+    let mut roofline = [0.0; 2];
+    for (seconds, scheme) in roofline.iter_mut().zip(schemes) {
+        *seconds = predictor.roofline(setting, scheme).ok_or_else(|| no_roofline(setting))?;
+    }
+    // A ratio that is no number would be `null` in JSON, and an error of nothing in the sums.
+    if let Some(scheme) = schemes.iter().zip([kv[1], slim[1]]).find(|(_, s)| !s.is_normal()) {
+        return Err(PredictError::Refused(format!(
+            "no time of {} is predicted at {}",
+            scheme.0.name(),
+            described(setting)
+        )));
+    }
+    let shape = &setting.shape;
+    Ok(Some(Compared {
+        heads: shape.heads,
+        head_dim: shape.head_dim,
+        context: shape.context,
+        batch: shape.batch,
+        dtype: setting.dtype.name(),
+        threads: setting.threads,
+        tier: setting.tier.name(),
+        measured_seconds: measured,
+        predicted_seconds: predicted,
+        measured_ratio: kv[0] / slim[0],
+        predicted_ratio: kv[1] / slim[1],
+        roofline_ratio: roofline[0] / roofline[1],
+        spread: point.spread().unwrap_or(0.0),
+        time_errors: times.map(|[measured, predicted]| (predicted / measured - 1.0).abs()),
+    }))
+}
+
+/// What the points with as many threads and bytes in the same place say.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GroupSummary {
+    /// Threads.
+    pub threads: usize,
+    /// Where the bytes lie.
+    pub tier: &'static str,
+    /// Points.
+    pub points: usize,
+    /// [`Summary::ratio_median_error`] of these.
+    pub ratio_median_error: f64,
+    /// [`Summary::ratio_p90_error`].
+    pub ratio_p90_error: f64,
+    /// [`Summary::winner_agreement`].
+    pub winner_agreement: f64,
+    /// [`Summary::decided_points`].
+    pub decided_points: usize,
+    /// [`Summary::time_median_error`].
+    pub time_median_error: f64,
+    /// [`Summary::roofline_ratio_median_error`].
+    pub roofline_ratio_median_error: f64,
+    /// [`Summary::roofline_ratio_p90_error`].
+    pub roofline_ratio_p90_error: f64,
+    /// [`Summary::roofline_winner_agreement`].
+    pub roofline_winner_agreement: f64,
+}
+
+/// One group for each number of threads and tier among `points`.
+#[must_use]
+pub fn groups(points: &[Compared]) -> Vec<GroupSummary> {
+    let mut groups: BTreeMap<_, Vec<Compared>> = BTreeMap::new();
+    for p in points {
+        // From DRAM first.
+        groups.entry((p.threads, std::cmp::Reverse(p.tier))).or_default().push(p.clone());
+    }
+    let summary = |((threads, tier), points): ((usize, std::cmp::Reverse<&'static str>), Vec<Compared>)| {
+        let all = summarise(&points, 0)?;
+        Some(GroupSummary {
+            threads,
+            tier: tier.0,
+            points: points.len(),
+            ratio_median_error: all.ratio_median_error,
+            ratio_p90_error: all.ratio_p90_error,
+            winner_agreement: all.winner_agreement,
+            decided_points: all.decided_points,
+            time_median_error: all.time_median_error,
+            roofline_ratio_median_error: all.roofline_ratio_median_error,
+            roofline_ratio_p90_error: all.roofline_ratio_p90_error,
+            roofline_winner_agreement: all.roofline_winner_agreement,
+        })
     };
-    let all: Result<Vec<_>, _> = points.iter().map(one).collect();
-    Ok(all?.into_iter().flatten().collect())
+    groups.into_iter().filter_map(summary).collect()
 }
 
 /// Why the roofline says nothing of `setting`.

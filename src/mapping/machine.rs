@@ -149,7 +149,13 @@ impl Machine {
         let values = if kind == Kind::SlimK { Phase::Product } else { Phase::WeightedSums };
         let achieved = match (rate(Phase::Scores), rate(values), rate(Phase::Softmax)) {
             (Some(scores), Some(values), Some(exponentials)) => {
-                Some(Achieved { scores, values, exponentials })
+                // What all cores at work leave of what one alone achieves.
+                let together = self.mac_fraction;
+                Some(Achieved {
+                    scores: scores * together,
+                    values: values * together,
+                    exponentials: exponentials * together,
+                })
             }
             _ => None,
         };

@@ -25,7 +25,17 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
     replace(path, bytes).map_err(|source| ReportError::Write { path: path.to_path_buf(), source })
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Whether [`write_atomically`] could write `path` now: what takes long had better ask first. Missing folders are made.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn check_writable(path: &Path) -> Result<(), ReportError> {
+    let write = |source| ReportError::Write { path: path.to_path_buf(), source };
+    beside(path).map(drop).map_err(write)
+}
+
+/// A temporary file in the folder of `path`, which is made if missing.
+fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     if path.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
     }
@@ -39,7 +49,11 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Temporary files are private by default; results should get what the user's mask allows, as any new file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
+    builder.tempfile_in(folder)
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = beside(path)?;
     file.write_all(bytes)?;
     file.flush()?;
     file.persist(path).map_err(|e| e.error)?;

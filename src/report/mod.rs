@@ -25,7 +25,7 @@ pub use compare::{rival_columns, write_rival_rows, write_rivals};
 pub use crossover::{answer_columns, write_brief};
 pub use csv::{CsvExporter, CsvWriter, flatten, point_columns, replay_columns};
 pub use dram::DramDocument;
-pub use files::{ReportError, write_atomically};
+pub use files::{ReportError, check_writable, write_atomically};
 #[cfg(feature = "host")]
 pub(crate) use host::write_calibration;
 #[cfg(feature = "host")]

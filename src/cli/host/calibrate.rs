@@ -6,7 +6,7 @@ use crate::config::write_accelerator;
 use crate::hardware::Accelerator;
 use crate::host::calibrate::{Calibration, CalibrationError};
 use crate::host::cpu::{Cpu, available_memory};
-use crate::report::{Progress, write_atomically, write_calibration};
+use crate::report::{Progress, check_writable, write_atomically, write_calibration};
 use std::path::PathBuf;
 
 /// Measure this CPU and write it as an accelerator file with its kernel profile
@@ -41,6 +41,7 @@ fn measured(cpu: &Cpu, outcome: &str) -> Result<Calibration, CliError> {
 
 impl Args {
     pub(super) fn execute(self) -> Result<(), CliError> {
+        check_writable(&self.out)?;
         let cpu = Cpu::this();
         let calibration = measured(&cpu, "nothing was written")?;
         let accelerator = accelerator(&calibration, &cpu);

@@ -5,7 +5,8 @@ use crate::cli::{CliError, plural};
 use crate::host::cpu::{Cpu, available_memory};
 use crate::host::kernels::Scheme;
 use crate::host::measure::{Bench, Effort, Measured, Setting, Skipped, Timed, full_grid, quick_grid, write};
-use crate::report::{Progress, TableWriter, duration, thousands, write_atomically};
+use crate::host::samples::WIDEST_SPREAD;
+use crate::report::{Progress, TableWriter, check_writable, duration, thousands, write_atomically};
 use std::path::PathBuf;
 
 /// Time slim and baseline attention on this CPU over a grid of shapes
@@ -22,8 +23,6 @@ pub(super) struct Args {
 
 /// Part of the points that may be disturbed before the table is refused.
 const MOST_DISTURBED: f64 = 0.1;
-/// Spread beyond which a point says nothing.
-const WIDEST_SPREAD: f64 = 0.15;
 
 /// What a run over a grid gave.
 pub(super) struct Points {
@@ -51,11 +50,7 @@ impl Points {
             match bench.point(setting, effort).map_err(failed)? {
                 Timed::Done(point) => {
                     points.rejected += point.rejected;
-                    if point.spread().is_some_and(|s| s <= WIDEST_SPREAD) {
-                        points.measured.push(point);
-                    } else {
-                        points.disturbed.push(*setting);
-                    }
+                    points.judge(point);
                 }
                 Timed::Disturbed { rejected } => {
                     points.rejected += rejected;
@@ -63,8 +58,29 @@ impl Points {
                 }
             }
             progress.add(1);
+            // The rest could not mend it.
+            if points.disturbed.len() as f64 > MOST_DISTURBED * grid.len() as f64 {
+                break;
+            }
         }
         Ok(points)
+    }
+
+    /// The points of a table.
+    pub(super) fn of(table: Vec<Measured>) -> Self {
+        let mut points =
+            Self { measured: Vec::new(), disturbed: Vec::new(), rejected: 0, skipped: Skipped::default() };
+        table.into_iter().for_each(|point| points.judge(point));
+        points
+    }
+
+    /// Keeps `point` unless its times vary too much.
+    fn judge(&mut self, point: Measured) {
+        if point.spread().is_some_and(|s| s <= WIDEST_SPREAD) {
+            self.measured.push(point);
+        } else {
+            self.disturbed.push(point.setting);
+        }
     }
 
     /// Refuses what a loaded machine gave; `outcome` says what then has not been done.
@@ -78,7 +94,7 @@ impl Points {
         }
         if bad as f64 > MOST_DISTURBED * all as f64 || self.measured.is_empty() {
             return Err(CliError::CheckFailed(format!(
-                "this machine is busy: {} of {} varied by more than {:.0} % or lost their CPU too often; {outcome}",
+                "the machine was busy: {} of {} varied by more than {:.0} % or lost their CPU too often; {outcome}",
                 thousands(bad as u64),
                 plural(all as u64, "point"),
                 100.0 * WIDEST_SPREAD
@@ -102,6 +118,7 @@ impl Points {
 
 impl Args {
     pub(super) fn execute(self) -> Result<(), CliError> {
+        check_writable(&self.out)?;
         let cpu = Cpu::this();
         let points = Points::take(&cpu, self.quick)?;
         points.remarks();

@@ -25,11 +25,21 @@ enum Command {
 
 impl Args {
     pub(super) fn execute(self) -> Result<(), CliError> {
-        match self.command {
-            Command::Calibrate(args) => args.execute(),
-            Command::Measure(args) => args.execute(),
-            Command::Validate(args) => args.execute(),
-            Command::Verify(args) => args.execute(),
+        // On a thread of its own: it is pinned to a CPU and would leave that to all threads that come later.
+        std::thread::scope(|scope| match scope.spawn(|| self.command.execute()).join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    }
+}
+
+impl Command {
+    fn execute(self) -> Result<(), CliError> {
+        match self {
+            Self::Calibrate(args) => args.execute(),
+            Self::Measure(args) => args.execute(),
+            Self::Validate(args) => args.execute(),
+            Self::Verify(args) => args.execute(),
         }
     }
 }

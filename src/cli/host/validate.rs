@@ -12,9 +12,9 @@ use crate::host::cpu::Cpu;
 use crate::host::curves::curves;
 use crate::host::measure::{Table, read};
 use crate::host::predict::Predictor;
-use crate::host::validation::{Compared, Summary, compare, summarise};
+use crate::host::validation::{Compared, GroupSummary, Summary, compare, groups, summarise};
 use crate::report::{
-    Format, TableWriter, ratio_plot, thousands, write_atomically, write_compared, write_json,
+    Format, TableWriter, check_writable, ratio_plot, thousands, write_atomically, write_compared, write_json,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -60,6 +60,7 @@ struct Report<'a> {
     points: &'a [Compared],
     break_even_context: &'a [BreakEven],
     break_even_heads: &'a [BreakEven],
+    groups: &'a [GroupSummary],
     summary: &'a Summary,
 }
 
@@ -80,6 +81,9 @@ impl Args {
         // Before minutes are spent on measuring.
         let render = self.plot.as_deref().map(output::plot_file).transpose()?;
         let kind = self.out.as_deref().map(result_file).transpose()?;
+        for path in self.out.iter().chain(&self.plot) {
+            check_writable(path)?;
+        }
         let cpu = Cpu::this();
         // What files say is checked before anything is measured.
         let load = |path: &String| {
@@ -104,7 +108,10 @@ impl Args {
                     .at_most_threads(accelerator.cores.count, &accelerator.name)
                     .map_err(|e| CliError::usage(e.to_string()))?;
                 let rejected = table.points.iter().map(|p| p.rejected).sum();
-                (table.machine, table.points, rejected)
+                let points = Points::of(table.points);
+                points.remarks();
+                points.check(NOTHING_COMPARED)?;
+                (table.machine, points.measured, rejected)
             }
             None => {
                 let cores = accelerator.cores.count;
@@ -121,10 +128,18 @@ impl Args {
                 (cpu.identity(), points.measured, points.rejected)
             }
         };
-        let compared = compare(&points, &predictor).map_err(|e| CliError::Infeasible(e.to_string()))?;
+        let (compared, refused) = compare(&points, &predictor);
         let Some(summary) = summarise(&compared, rejected) else {
-            return Err(CliError::usage("no points to compare"));
+            return Err(match refused.first() {
+                Some(why) => CliError::Infeasible(why.to_string()),
+                None => CliError::usage("no points to compare"),
+            });
         };
+        if let Some(why) = refused.first() {
+            let left_out = plural(refused.len() as u64, "point");
+            output::note(&format!("note: {left_out} left out that cannot be predicted: {why}"));
+        }
+        let groups = groups(&compared);
         let (contexts, heads) = (break_even::contexts(&compared), break_even::heads(&compared));
         let report = Report {
             slimsim: env!("CARGO_PKG_VERSION"),
@@ -133,14 +148,14 @@ impl Args {
             points: &compared,
             break_even_context: &contexts,
             break_even_heads: &heads,
+            groups: &groups,
             summary: &summary,
         };
         if let (Some(path), Some(kind)) = (&self.out, kind) {
             write_atomically(path, &report.file(kind).map_err(|e| CliError::Internal(e.to_string()))?)?;
         }
         if let (Some(path), Some(render)) = (&self.plot, render) {
-            let curves = curves(&points, &predictor).map_err(|e| CliError::Infeasible(e.to_string()))?;
-            let curves = curves.ok_or_else(|| CliError::usage("no points to draw"))?;
+            let curves = curves(&points, &predictor).ok_or_else(|| CliError::usage("no points to draw"))?;
             write_atomically(path, &render(&ratio_plot(&machine, &curves, compared.len())?)?)?;
         }
         match self.format {
@@ -149,6 +164,9 @@ impl Args {
                 table(&compared).write(out)?;
                 break_evens(&contexts, "heads", "context", out)?;
                 break_evens(&heads, "context", "heads", out)?;
+                if groups.len() > 1 {
+                    group_table(&groups).write(out)?;
+                }
                 sums(&summary, compared.len(), out)
             }),
         }
@@ -237,6 +255,39 @@ fn table(points: &[Compared]) -> TableWriter {
             format!("{:.1} %", 100.0 * p.spread),
             format!("{:.2}", p.predicted_ratio),
             format!("{:.2}", p.roofline_ratio),
+        ]);
+    }
+    table
+}
+
+/// A row a group.
+fn group_table(groups: &[GroupSummary]) -> TableWriter {
+    let header = [
+        "threads",
+        "tier",
+        "points",
+        "ratio, median",
+        "90th",
+        "winner right",
+        "times, median",
+        "roofline, median",
+        "90th",
+        "winner right",
+    ];
+    let mut table = TableWriter::new(&header, 0, output::width());
+    let percent = |x: f64| format!("{:.1} %", 100.0 * x);
+    for g in groups {
+        table.row([
+            g.threads.to_string(),
+            g.tier.to_owned(),
+            g.points.to_string(),
+            percent(g.ratio_median_error),
+            percent(g.ratio_p90_error),
+            percent(g.winner_agreement),
+            percent(g.time_median_error),
+            percent(g.roofline_ratio_median_error),
+            percent(g.roofline_ratio_p90_error),
+            percent(g.roofline_winner_agreement),
         ]);
     }
     table

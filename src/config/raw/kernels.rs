@@ -19,7 +19,6 @@ named!(Phase {
     "weighted-sums" => Self::WeightedSums,
     "product" => Self::Product,
     "softmax" => Self::Softmax,
-    "projection" => Self::Projection,
     "stream" => Self::Stream,
     "walk" => Self::Walk,
 });
@@ -29,6 +28,7 @@ named!(SplitRule {
     "fill-up" => Self::FillUp,
     "even-blocks" => Self::EvenBlocks,
     "fullest-rounds" => Self::FullestRounds,
+    "even-tokens" => Self::EvenTokens,
 });
 
 table! {
@@ -70,7 +70,7 @@ table! {
 table! {
     /// What a part of a kernel was measured to achieve on one core; one of the three keys for rates, by the phase.
     RawRate {
-        /// The part: queries times kept rows, probabilities times kept rows, a product with a matrix, exponentials, a product with weights,
+        /// The part: queries times kept rows, probabilities times kept rows, a product with a matrix, exponentials,
         /// reading from the outermost memory, or all of the walk over rows there, from which follows how much of it overlaps.
         required phase: Phase,
         /// Kind of kernel (default: all that have no rates of their own for this phase and type).
@@ -83,7 +83,7 @@ table! {
         required head_dim: Count<MAX_DIMENSION>,
         /// Tokens of the tile that was timed.
         required tile: Count<MAX_CONTEXT>,
-        /// Multiply–accumulates a second; phases scores, weighted-sums, product and projection.
+        /// Multiply–accumulates a second; phases scores, weighted-sums and product.
         optional macs_per_second: Count<MAX_PER_SECOND>,
         /// Exponentials a second; phase softmax.
         optional exp_per_second: Count<MAX_PER_SECOND>,
@@ -97,7 +97,7 @@ table! {
 /// The key that the rate of a phase stands under: its unit is in it.
 pub(crate) const fn rate_key(phase: Phase) -> &'static str {
     match phase {
-        Phase::Scores | Phase::WeightedSums | Phase::Product | Phase::Projection => "macs_per_second",
+        Phase::Scores | Phase::WeightedSums | Phase::Product => "macs_per_second",
         Phase::Softmax => "exp_per_second",
         Phase::Stream | Phase::Walk => "bandwidth",
     }

@@ -64,12 +64,15 @@ pub enum SplitRule {
     /// Into the fewest parts, of 128 at most, whose rounds are at least 0.85 times as full as the fullest; not at all where the work items
     /// fill four fifths of a round.
     FullestRounds,
+    /// The tokens of all sequences, laid end to end, into equal shares, one for each place for work items; sequences of unequal lengths as
+    /// with [`Self::FillUp`].
+    EvenTokens,
 }
 
 impl SplitRule {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::None, Self::FillDown, Self::FillUp, Self::EvenBlocks, Self::FullestRounds];
+    pub const ALL: [Self; 6] =
+        [Self::None, Self::FillDown, Self::FillUp, Self::EvenBlocks, Self::FullestRounds, Self::EvenTokens];
 }
 
 /// How a kernel cuts a batch into work items: decisions of its source, not fitted numbers.

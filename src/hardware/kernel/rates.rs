@@ -21,8 +21,6 @@ pub enum Phase {
     Product,
     /// Exponentials and sums.
     Softmax,
-    /// Rows of activations times weights.
-    Projection,
     /// Reading from the outermost memory.
     Stream,
     /// All of a kernel's loop over rows in the outermost memory: loading, and every phase above.
@@ -31,15 +29,8 @@ pub enum Phase {
 
 impl Phase {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Scores,
-        Self::WeightedSums,
-        Self::Product,
-        Self::Softmax,
-        Self::Projection,
-        Self::Stream,
-        Self::Walk,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Scores, Self::WeightedSums, Self::Product, Self::Softmax, Self::Stream, Self::Walk];
 
     /// Its name in files.
     #[must_use]
@@ -49,7 +40,6 @@ impl Phase {
             Self::WeightedSums => "weighted-sums",
             Self::Product => "product",
             Self::Softmax => "softmax",
-            Self::Projection => "projection",
             Self::Stream => "stream",
             Self::Walk => "walk",
         }

@@ -77,11 +77,12 @@ impl Calibration {
             },
             shared_sram: Some(Sram {
                 capacity: Some(Bytes(self.machine.l3_reach as u64)),
-                bandwidth: OnChipBandwidth::PerSecond(rate(all.l3.value)),
+                bandwidth: OnChipBandwidth::PerSecond(rate(all.l3.value.max(all.dram.value))),
                 banks: None,
             }),
             hbm: Some(Hbm {
-                bandwidth: rate(all.dram.value),
+                // One core that reads while it computes may read faster than the probe.
+                bandwidth: rate(self.walks.iter().map(|w| w.baseline.value).fold(all.dram.value, f64::max)),
                 capacity: memory.map(|bytes| Bytes(bytes as u64)),
                 latency: picos(self.latency),
                 parts: None,
@@ -121,22 +122,35 @@ impl Calibration {
         for dtype in dtypes {
             let kernel = |kind, constants| {
                 let heads = if kind == Kind::SlimK { MAX_HEADS } else { 1 };
-                let split = if kind == Kind::Gemm { SplitRule::None } else { SplitRule::FillDown };
+                let split = if kind == Kind::Gemm { SplitRule::None } else { SplitRule::EvenTokens };
                 // One phase after the other, in one thread.
                 let policy = Policy { split, block: 128, heads, pipelined: false, ..Policy::PLAIN };
                 Kernel { kind, dtype, name: None, policy, constants, rival: None, fit: None }
             };
             // The baseline's stream was measured with its arithmetic.
-            let hidden = |overlap| Constants { launch, overlap: Some(overlap), ..Constants::default() };
+            let hidden = |overlap| Constants {
+                launch,
+                overlap: Some(overlap),
+                mac_fraction: Some(self.together()),
+                ..Constants::default()
+            };
             let of_type = |w: &&Walked| w.dtype == dtype;
             let weights: Vec<f64> = self.walks.iter().filter(of_type).map(|w| w.weights.value).collect();
             kernels.push(kernel(Kind::Mha, hidden(1.0)));
             kernels.push(kernel(Kind::SlimK, hidden(self.overlap(&profile, Some(dtype)))));
             let item_rate = Some(median(weights).round().max(1.0) as u64);
-            kernels.push(kernel(Kind::Gemm, Constants { item_rate, ..hidden(1.0) }));
+            kernels.push(kernel(Kind::Gemm, Constants { item_rate, mac_fraction: None, ..hidden(1.0) }));
         }
         profile.kernels = kernels;
         profile
+    }
+
+    /// What all cores together achieve of as many times one core's arithmetic: they may share units, and a clock that falls.
+    fn together(&self) -> f64 {
+        match self.machine.by_threads.as_slice() {
+            [one, .., all] => rounded((all.macs.value / (all.threads as f64 * one.macs.value)).min(1.0)),
+            _ => 1.0,
+        }
     }
 
     /// All rates by shape.

@@ -86,7 +86,8 @@ fn one(cpu: &Cpu, team: &Team, buffer: &[f32]) -> Result<ThreadRates, Calibratio
             });
         };
         let samples = sample(team, before, work);
-        Figure::rate(what(name), (bytes * times * threads) as f64, &samples)
+        let read = size_of_val(share(buffer, 0, threads, bytes)) * times * threads;
+        Figure::rate(what(name), read as f64, &samples)
     };
     let nothing = sample(
         team,
@@ -96,7 +97,7 @@ fn one(cpu: &Cpu, team: &Team, buffer: &[f32]) -> Result<ThreadRates, Calibratio
         },
     );
     // A single thread's phase costs less than a clock's reading.
-    let dispatch = nothing.median().unwrap_or(0.0);
+    let dispatch = nothing.median().ok_or_else(|| CalibrationError::Busy(what("waking")))?;
     Ok(ThreadRates {
         threads,
         macs: Figure::rate(what("multiply-adds"), macs as f64, &arithmetic)?,
@@ -107,17 +108,17 @@ fn one(cpu: &Cpu, team: &Team, buffer: &[f32]) -> Result<ThreadRates, Calibratio
     })
 }
 
-/// Bytes up to which reading again and again is faster than from DRAM by half of what it gains at most.
+/// Gain over DRAM from which reading again and again is served by the last-level cache.
+const SERVED: f64 = 1.15;
+
+/// Bytes up to which reading again and again is faster than from DRAM.
 fn reach(cpu: &Cpu, team: &Team, buffer: &[f32], dram: f64) -> usize {
-    let rate = |bytes: usize| {
+    let served = |bytes: &usize| {
         let part = &buffer[..bytes / 4];
         let samples = sample(team, || {}, || probes_read(team, cpu, part));
-        samples.median().map_or(0.0, |seconds| bytes as f64 / seconds)
+        samples.median().is_some_and(|seconds| *bytes as f64 / seconds > SERVED * dram)
     };
-    let rates: Vec<(usize, f64)> = FOOTPRINTS.into_iter().map(|bytes| (bytes, rate(bytes))).collect();
-    let best = rates.iter().map(|(_, r)| *r).fold(dram, f64::max);
-    let middle = (best + dram) / 2.0;
-    rates.iter().rev().find(|(_, r)| *r >= middle).map_or(FOOTPRINTS[0], |(bytes, _)| *bytes)
+    FOOTPRINTS.into_iter().take_while(served).last().unwrap_or(FOOTPRINTS[0])
 }
 
 /// One thread's reading.

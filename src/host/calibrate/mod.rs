@@ -15,7 +15,7 @@ pub use phases::{PhaseRate, phase_rates};
 pub use walks::{Walked, walks};
 
 use super::cpu::Cpu;
-use super::samples::Samples;
+use super::samples::{Samples, WIDEST_SPREAD};
 use super::team::Team;
 
 /// A figure and how far it varies.
@@ -89,7 +89,7 @@ fn sample(team: &Team, mut before: impl FnMut(), mut work: impl FnMut()) -> Samp
 }
 
 /// Heads that rates are measured for; others are interpolated.
-pub const HEADS: [usize; 4] = [4, 8, 16, 32];
+pub const HEADS: [usize; 5] = [1, 4, 8, 16, 32];
 /// Elements of a head that rates are measured for.
 pub const HEAD_DIMS: [usize; 2] = [64, 128];
 /// Fewest samples of a figure.
@@ -98,12 +98,10 @@ const SAMPLES: usize = 7;
 const TRIES: usize = 40;
 /// How often it is begun again where a neighbour has made all of it useless.
 const ATTEMPTS: u32 = 4;
-/// What is waited for it to leave, before the first of these; twice as long before each further one.
+/// What is waited for it to leave, doubled before each further one.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 /// Spread below which the fewest do.
 const STEADY: f64 = 0.02;
-/// Spread beyond which a figure says nothing.
-const WIDEST_SPREAD: f64 = 0.15;
 
 impl Calibration {
     /// Measures this machine with all that kernels of `f32`, `bf16` and `f16` need. `progress` is told of each of [`Self::STEPS`] steps.

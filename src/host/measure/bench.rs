@@ -13,8 +13,10 @@ use crate::units::Dtype;
 const PATTERN: usize = 1 << 18;
 /// Tokens of a tile of slim-k-recompute, which reads all weights once a tile.
 const RECOMPUTE_TILE: usize = 128;
-/// Multiply–accumulates of slim-k-recompute beyond which it is not run: some seconds.
-const MOST_RECOMPUTE: f64 = 2e11;
+/// Multiply–accumulates of slim-k-recompute beyond which it is not run: half a second.
+const MOST_RECOMPUTE: f64 = 5e10;
+/// Times a point's usual seconds after which it is given up.
+const HOPELESS: f64 = 4.0;
 
 /// Fewest and most samples of a scheme that count, and the seconds after which no more are taken.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,7 +35,7 @@ impl Effort {
     /// For a quick look.
     pub const QUICK: Self = Self { least: 7, most: 15, seconds: 0.4, recompute: false };
     /// For a table that is kept.
-    pub const FULL: Self = Self { least: 5, most: 15, seconds: 0.6, recompute: true };
+    pub const FULL: Self = Self { least: 5, most: 15, seconds: 0.4, recompute: true };
 }
 
 /// What [`Bench::point`] says of a point.
@@ -111,8 +113,14 @@ impl Bench {
     /// # Errors
     /// If the system gives no memory.
     pub fn point(&mut self, setting: &Setting, effort: Effort) -> std::io::Result<Timed> {
-        let Self { cpu, team, sweep, .. } = self;
         let elements = setting.shape.cache();
+        // One type's caches at a time: together they might not fit.
+        match setting.dtype {
+            Dtype::Fp32 => (self.bf16, self.fp16) = (None, None),
+            Dtype::Bf16 => (self.fp32, self.fp16) = (None, None),
+            _ => (self.fp32, self.bf16) = (None, None),
+        }
+        let Self { cpu, team, sweep, .. } = self;
         let with = Conditions { cpu, team, sweep: sweep.as_deref(), setting, effort };
         match setting.dtype {
             Dtype::Fp32 => Ok(with.measure(Caches::of(&mut self.fp32, elements)?)),
@@ -151,7 +159,7 @@ impl Conditions<'_> {
         });
         let mut samples = vec![Samples::default(); Scheme::ALL.len()];
         let started = std::time::Instant::now();
-        let mut round = 0;
+        let (mut round, mut first) = (0, f64::INFINITY);
         loop {
             for (scheme, samples) in Scheme::ALL.into_iter().zip(&mut samples) {
                 let rebuilding = scheme == Scheme::SlimKRecompute;
@@ -184,12 +192,19 @@ impl Conditions<'_> {
                 samples.take(team, step);
             }
             round += 1;
+            if round == self.effort.least {
+                // Of long points the fewest samples may take longer.
+                first = started.elapsed().as_secs_f64();
+            }
             let counted = samples[..2].iter().map(Samples::len).min().unwrap_or(0);
             let late = started.elapsed().as_secs_f64() > self.effort.seconds;
             if counted >= self.effort.most || (counted >= self.effort.least && late) {
                 break;
             }
-            if round >= 6 * self.effort.most {
+            // Of a machine that disturbs most samples nothing will come.
+            if round >= 6 * self.effort.most
+                || started.elapsed().as_secs_f64() > HOPELESS * self.effort.seconds.max(first)
+            {
                 break;
             }
         }

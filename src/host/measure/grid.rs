@@ -75,9 +75,10 @@ pub fn quick_grid(memory: Option<usize>) -> (Vec<Setting>, Skipped) {
     fit(points, memory)
 }
 
-/// Whether what a step reads stays in the last-level cache.
+/// Whether what a step reads stays in the last-level cache, and not in those before it.
 fn resident(cpu: &Cpu, point: &Setting) -> bool {
-    2 * point.cache_bytes() + point.weight_bytes() <= cpu.l3 / RESIDENT_PART
+    let all = 2 * point.cache_bytes() + point.weight_bytes();
+    point.cache_bytes() > cpu.l2 * point.threads && all <= cpu.l3 / RESIDENT_PART
 }
 
 /// Leaves out what does not fit the memory.

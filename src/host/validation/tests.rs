@@ -95,7 +95,7 @@ fn measured(dtype: Dtype) -> Measured {
 fn a_point_is_compared_scheme_by_scheme() {
     let predictor = Predictor::new(&host()).unwrap();
     let point = measured(Dtype::Fp32);
-    let [found] = compare(std::slice::from_ref(&point), &predictor).unwrap().try_into().unwrap();
+    let [found] = compare(std::slice::from_ref(&point), &predictor).0.try_into().unwrap();
     close(found.measured_ratio, 1.5);
     close(found.spread, 0.05);
     let [kv, slim] = [Scheme::KvCache, Scheme::SlimK].map(|s| predictor.seconds(&point.setting, s).unwrap());
@@ -112,9 +112,11 @@ fn a_point_is_compared_scheme_by_scheme() {
 fn what_was_not_measured_of_the_machine_is_said() {
     let predictor = Predictor::new(&host()).unwrap();
     // The file has no rates of this type.
-    let error = compare(&[measured(Dtype::Fp16)], &predictor).unwrap_err().to_string();
+    let (compared, refused) = compare(&[measured(Dtype::Fp16), measured(Dtype::Fp32)], &predictor);
+    assert_eq!((compared.len(), refused.len()), (1, 1));
+    let error = refused[0].to_string();
     assert!(error.contains("fp16"), "{error}");
     let mut point = measured(Dtype::Fp32);
     point.times.truncate(1);
-    assert_eq!(compare(&[point], &predictor).unwrap(), []);
+    assert_eq!(compare(&[point], &predictor), (vec![], vec![]));
 }

@@ -2,7 +2,7 @@
 
 use super::{beyond, rounds};
 use crate::attention::Contraction;
-use crate::hardware::kernel::Policy;
+use crate::hardware::kernel::{Policy, SplitRule};
 use crate::hardware::mac_array::Stationary;
 use crate::mapping::attention::{Candidate, Plan, Residence, Shape, Spent, TileCost, combine};
 use crate::mapping::machine::Machine;
@@ -42,7 +42,13 @@ pub fn attention(
     let streams = plan.streams(shape);
     let split = policy.parts(batch.sequences() * streams, batch.longest(), lanes);
     let (mut program, spent) = match batch.runs() {
-        &[(tokens, count)] => uniform(machine, [shape, &computed], &plan, (tokens, count, split), found),
+        &[(tokens, count)] => {
+            let work = match policy.split {
+                SplitRule::EvenTokens => Work::shared_out(tokens, count, &plan, shape),
+                _ => Work { tokens, split, items: count * streams * split },
+            };
+            uniform(machine, [shape, &computed], &plan, work, found)
+        }
         // Unequal sequences go to the least loaded core, longest first, as everywhere.
         _ => Candidate::new(machine, shape, &plan, split).computing(&computed).program(batch),
     };
@@ -107,15 +113,33 @@ fn tile_and_slots(machine: &Machine, policy: &Policy, shape: &Shape) -> Option<(
     }
 }
 
-/// Equal sequences: whole rounds, then what is left.
+/// Equal stretches of tokens, each cut in equal parts.
+#[derive(Clone, Copy)]
+struct Work {
+    /// Tokens of a stretch.
+    tokens: u64,
+    /// Parts of a stretch.
+    split: u64,
+    /// Parts of all stretches.
+    items: u64,
+}
+
+impl Work {
+    /// All tokens of `count` sequences of `tokens` tokens as one stretch, a part for each place, but none shorter than a tile.
+    fn shared_out(tokens: u64, count: u64, plan: &Plan, shape: &Shape) -> Self {
+        let parts = (tokens * count).div_ceil(plan.tile).clamp(1, plan.lanes);
+        Self { tokens: tokens * count * plan.streams(shape), split: parts, items: parts }
+    }
+}
+
+/// Equal work: whole rounds, then what is left.
 fn uniform(
     machine: &Machine,
     [shape, computed]: [&Shape; 2],
     plan: &Plan,
-    (tokens, count, split): (u64, u64, u64),
+    Work { tokens, split, items }: Work,
     found: f64,
 ) -> (Program, Spent) {
-    let items = count * plan.streams(shape) * split;
     let longest = tokens.div_ceil(split);
     let cost = Item::new(machine, shape, plan, (tokens, split), found);
     let mut spent = Spent::default();
@@ -138,7 +162,7 @@ fn uniform(
         }
         waves.push(Wave { runs, repeat, start: machine.work_item() });
     }
-    let walked = u128::from(count) * u128::from(tokens) * u128::from(plan.streams(shape));
+    let walked = u128::from(items) * u128::from(tokens) / u128::from(split);
     spent.shared = if machine.has_shared() {
         shape.row * u64::try_from(walked).unwrap_or(u64::MAX)
     } else {

@@ -24,7 +24,7 @@ impl Policy {
         let parts = match self.split {
             SplitRule::None => 1,
             SplitRule::FillDown => lanes / items,
-            SplitRule::FillUp => lanes.div_ceil(items),
+            SplitRule::FillUp | SplitRule::EvenTokens => lanes.div_ceil(items),
             SplitRule::EvenBlocks => {
                 // A tenth more work than there is, so that parts of unequal sequences still fit a round.
                 let a_lane = (items * blocks * 11).div_ceil(lanes * 10);
