@@ -69,8 +69,11 @@ impl Predictor {
         if setting.tier == Tier::Cache && part.shared_sram.is_some() {
             part.hbm = None;
             profile.rates.retain(|r| r.phase != Phase::Stream);
-            // So do those of weights.
-            profile.kernels.iter_mut().for_each(|k| k.constants.item_rate = None);
+            // So do those of weights, and what the baseline's arithmetic hides in its own.
+            for kernel in &mut profile.kernels {
+                kernel.constants.item_rate = None;
+                kernel.constants.overlap = Some(part.overheads.overlap);
+            }
         }
         part.kernels = Some(Arc::new(profile));
         part
@@ -110,10 +113,16 @@ impl Predictor {
         };
         // Each core takes its own share at most.
         let one = match setting.tier {
-            Tier::Dram => self.one_core_stream(setting.dtype)?,
-            Tier::Cache => part.cores.load_bandwidth?.resolve(part.clock)?.0 as f64,
+            Tier::Dram => self.one_core_stream(setting.dtype),
+            Tier::Cache => part.cores.load_bandwidth.and_then(|b| b.resolve(part.clock)).map(|b| b.0 as f64),
         };
-        let bandwidth = (part.memory_bandwidth()?.0 as f64).min(one * part.cores.count as f64);
+        let memory = part.memory_bandwidth()?.0 as f64;
+        let bandwidth = match one {
+            Some(one) => memory.min(one * part.cores.count as f64),
+            // What one core takes of the memory was not measured.
+            None if part.cores.count == 1 => return None,
+            None => memory,
+        };
         let peak = part.peak_macs_per_second(setting.dtype)? as f64;
         Some((bytes / bandwidth).max(macs / peak))
     }

@@ -189,13 +189,11 @@ fn slices_of_a_shared_row_have_a_kernel_where_the_profile_has_it() {
     assert_eq!(found("kv-cache", 1, &with), Some((Kind::Mha, Dtype::Bf16, true)));
 }
 
-/// Measured rates stand for the units' own, phase by phase: where they are slow and nothing is scored ahead, time is their sum.
-#[test]
-fn measured_rates_take_the_place_of_the_units() {
-    let (scores, products, exponentials) = (1_000_000_000, 2_000_000_000, 100_000_000);
-    let rate = |phase, per_second| MeasuredRate {
+/// A profile with nothing but `rates`, each a phase, what it is of, and its rate with bf16 rows of 32 heads of 128.
+fn rates_alone(rates: &[(Phase, Option<Kind>, u64)]) -> Arc<KernelProfile> {
+    let rate = |&(phase, kind, per_second)| MeasuredRate {
         phase,
-        kind: None,
+        kind,
         dtype: Dtype::Bf16,
         heads: 32,
         head_dim: 128,
@@ -203,7 +201,7 @@ fn measured_rates_take_the_place_of_the_units() {
         per_second,
         spread: 0.0,
     };
-    let profile = Arc::new(KernelProfile {
+    Arc::new(KernelProfile {
         name: "own".into(),
         accelerator: "own".into(),
         framework: "own".into(),
@@ -211,32 +209,90 @@ fn measured_rates_take_the_place_of_the_units() {
         note: None,
         machine: None,
         kernels: Vec::new(),
-        rates: vec![
-            rate(Phase::Scores, scores),
-            rate(Phase::Product, products),
-            rate(Phase::Softmax, exponentials),
-        ],
-    });
+        rates: rates.iter().map(rate).collect(),
+    })
+}
+
+/// Attention of slim-k over `batch`, 32 heads of 128.
+fn slim_attention(batch: &Batch) -> Shape {
     let model = load_model("codellama-7b", &Overrides::parse(&["model.position=alibi"]).unwrap()).unwrap();
     let subject = subject_under(Scheme::find("slim-k").unwrap(), model, &Conditions::default());
+    let attention = decode(&subject, batch).into_iter().find_map(|o| match o.work {
+        Work::Attention(a) => Some(a),
+        _ => None,
+    });
+    Shape::of(&attention.unwrap(), Dtype::Bf16, Residence::Memory)
+}
+
+const SCORES: u64 = 1_000_000_000;
+const PRODUCTS: u64 = 2_000_000_000;
+const EXPONENTIALS: u64 = 100_000_000;
+const SLOW: [(Phase, Option<Kind>, u64); 3] =
+    [(Phase::Scores, None, SCORES), (Phase::Product, None, PRODUCTS), (Phase::Softmax, None, EXPONENTIALS)];
+/// Seconds that a token's phases take at these rates, one after the other.
+fn a_token() -> f64 {
+    let (heads, width) = (32.0, 4096.0);
+    width / SCORES as f64 + heads / EXPONENTIALS as f64 + heads * width / PRODUCTS as f64
+}
+
+/// Measured rates stand for the units' own, phase by phase: where they are slow and nothing is scored ahead, time is their sum.
+#[test]
+fn measured_rates_take_the_place_of_the_units() {
     let batch = Batch::uniform(4096, 1);
-    let work = decode(&subject, &batch)
-        .into_iter()
-        .find_map(|o| match o.work {
-            Work::Attention(a) => Some(a),
-            _ => None,
-        })
-        .unwrap();
-    let shape = Shape::of(&work, Dtype::Bf16, Residence::Memory);
+    let shape = slim_attention(&batch);
     // Rows of 8 KiB: sixteen tokens are what fits a core.
     let policy = Policy { pipelined: false, heads: u64::MAX, ..policy(SplitRule::None, 16, 0) };
     let timer = KernelTimer::on(Machine::under(&h100(), &CONSTANTS), policy);
     let seconds = |timer: &KernelTimer| timer.attention(&shape, &batch).unwrap().0 as f64 * 1e-15;
-    let (heads, width, tokens) = (32.0, 4096.0, 4096.0);
-    let a_token = width / scores as f64 + heads / exponentials as f64 + heads * width / products as f64;
-    let measured = seconds(&timer.clone().measured_by(&profile, Kind::SlimK));
+    let measured = seconds(&timer.clone().measured_by(&rates_alone(&SLOW), Kind::SlimK));
     // Beside the launch, the start and the first tile's load.
-    let beside = measured - tokens * a_token;
-    assert!((8e-6..40e-6).contains(&beside), "{measured} {}", tokens * a_token);
+    let beside = measured - 4096.0 * a_token();
+    assert!((8e-6..40e-6).contains(&beside), "{measured} {}", 4096.0 * a_token());
     assert!(measured > 10.0 * seconds(&timer), "the units by themselves are faster");
+    // A walk at the rate of loading and computing one after the other: nothing overlaps, and all loads are added.
+    let load = 8192.0 / 1e9;
+    let serial = (8192.0 / (load + a_token())).round() as u64;
+    let mut walked = SLOW.to_vec();
+    walked.extend([(Phase::Stream, None, 1_000_000_000), (Phase::Walk, Some(Kind::SlimK), serial)]);
+    let walked = seconds(&timer.clone().measured_by(&rates_alone(&walked), Kind::SlimK));
+    let added = (walked - measured) / (4096.0 * load);
+    assert!((0.99..1.02).contains(&added), "{added}");
+    // The same work on cores that slow each other down.
+    let together = Constants { mac_fraction: Some(0.5), ..CONSTANTS };
+    let timer = KernelTimer::on(Machine::under(&h100(), &together), policy);
+    let slowed = seconds(&timer.measured_by(&rates_alone(&SLOW), Kind::SlimK));
+    assert!((slowed - measured - 4096.0 * a_token()).abs() < 1e-6 * slowed, "{slowed} {measured}");
+}
+
+/// Three sequences on two cores: in equal shares of tokens half a sequence less than where each is walked by one core.
+#[test]
+fn equal_shares_of_tokens_leave_no_core_idle() {
+    let mut two = h100();
+    two.cores.count = 2;
+    let seconds = |split, sequences| {
+        let batch = Batch::uniform(4096, sequences);
+        let policy = Policy { pipelined: false, heads: u64::MAX, ..policy(split, 16, 0) };
+        let timer = KernelTimer::on(Machine::under(&two, &CONSTANTS), policy);
+        let layout = timer
+            .clone()
+            .measured_by(&rates_alone(&SLOW), Kind::SlimK)
+            .layout(&slim_attention(&batch), &batch)
+            .unwrap();
+        // However they are shared out, the same rows are read.
+        assert_eq!(layout.spent.shared, Bytes(8192 * 4096 * sequences));
+        engine::time(&layout.program).0 as f64 * 1e-15 / (4096.0 * a_token())
+    };
+    let near = |found: f64, sequences: f64| assert!((found / sequences - 1.0).abs() < 0.002, "{found}");
+    near(seconds(SplitRule::EvenTokens, 3), 1.5);
+    near(seconds(SplitRule::FillDown, 3), 2.0);
+    near(seconds(SplitRule::EvenTokens, 7), 3.5);
+    near(seconds(SplitRule::EvenTokens, 4), 2.0);
+    near(seconds(SplitRule::EvenTokens, 1), 0.5);
+    // What is shorter than a tile is not shared out.
+    let short = Batch::uniform(16, 1);
+    let policy = Policy { heads: u64::MAX, ..policy(SplitRule::EvenTokens, 16, 0) };
+    let timer = KernelTimer::on(Machine::under(&two, &CONSTANTS), policy);
+    let one = timer.layout(&slim_attention(&short), &short).unwrap();
+    assert_eq!(one.program.waves.iter().map(|w| w.repeat).sum::<u64>(), 1);
+    assert_eq!(one.spent.shared, Bytes(8192 * 16));
 }
