@@ -124,6 +124,8 @@ impl<'a, E: Element> SlimK<'a, E> {
             (0..self.shape.batch).map(|sequence| of_sequence(partials(), sequence)).collect();
         team.run(|thread| {
             let Projected { heads, sums, out, panel } = &mut *self.projections[thread].write();
+            // They are scaled by zero first, but zero times the infinity of an earlier step would not be zero.
+            out.fill(0.0);
             for head in heads.0..heads.1 {
                 for (parts, sums) in parts.iter().zip(sums.chunks_exact_mut(width)) {
                     combine(parts, head, sums);

@@ -44,7 +44,7 @@ impl<E: Element> Weights<E> {
     }
 
     /// `rows` rows of `a`, one behind the other, times the given columns: results in `out`, rows `stride` apart, the first column at its
-    /// front. `scratch` has room for a panel of [`PANEL_DEPTH`] rows.
+    /// front, where finite numbers are before. `scratch` has room for a panel of [`PANEL_DEPTH`] rows.
     ///
     /// # Safety
     /// The CPU has the instructions of `L`.
