@@ -1,7 +1,9 @@
-//! The kernels against the reference, on every instruction set that this CPU has.
+//! The kernels against the reference, on every instruction set that this CPU has; what they refuse.
 
+use super::kernels::phases::{Phase, Tile};
+use super::kernels::probes;
 use super::kernels::rotation::Rotation;
-use super::kernels::{KvCache, Shape, SlimK, SlimKRecompute, Walk, Weights, pieces};
+use super::kernels::{KvCache, Scheme, Shape, SlimK, SlimKRecompute, Walk, Weights, pieces};
 use super::reference;
 use super::simd::{Element, Isa};
 use super::team::Team;
@@ -78,12 +80,13 @@ fn agree<E: Element>(shape: Shape, tile: usize, threads: usize, rotated: bool) {
 
 #[test]
 fn kernels_agree_with_the_reference() {
-    let contexts: &[usize] = if cfg!(miri) { &[5] } else { &[1, 3, 17, 64, 131] };
+    let contexts: &[usize] = if cfg!(miri) { &[5] } else { &[1, 3, 5, 17, 64, 131] };
     for &context in contexts {
         let shape = |heads, head_dim, batch| Shape { heads, head_dim, context, batch };
         agree::<f32>(shape(2, 16, 1), 16, 1, false);
         if cfg!(miri) {
             agree::<half::bf16>(shape(1, 32, 2), 16, 2, true);
+            agree::<half::f16>(shape(3, 16, 1), 16, 1, false);
             continue;
         }
         agree::<f32>(shape(4, 64, 1), 32, 1, false);
@@ -113,4 +116,72 @@ fn pieces_cover_every_token_once() {
         let most = shared.iter().map(tokens).max().expect("threads");
         assert!(most <= (batch * context).div_ceil(threads) + tile, "a thread has {most}");
     }
+}
+
+#[test]
+fn instruction_sets_are_written_by_name() {
+    for isa in Isa::available() {
+        assert_eq!(serde_json::to_string(&isa).expect("JSON"), format!("\"{}\"", isa.name()));
+    }
+    assert_eq!(Isa::available().last(), Some(&Isa::Portable));
+}
+
+/// What probes and phases compute is nothing to look at; that they stay within their memory, sanitizers see.
+#[test]
+fn probes_and_phases_run_on_every_instruction_set() {
+    for isa in Isa::available() {
+        assert_eq!(probes::multiply_adds(isa, 3), (3 * 12 * isa.lanes()) as u64);
+        for len in [0, 1, 64, 128, 300] {
+            probes::read(isa, &vec![1.0_f32; len]);
+            probes::read(isa, &vec![half::f16::ONE; len]);
+        }
+        let mut tile = Tile::<half::bf16>::new(3, 16, Walk { tile: 16 }, &[half::bf16::ONE]);
+        for phase in [Phase::Scores, Phase::Softmax, Phase::WeightedSums, Phase::Product] {
+            tile.run(isa, phase, 2);
+        }
+    }
+}
+
+/// What `work` says when it panics.
+fn refusal(work: impl FnOnce() + std::panic::UnwindSafe) -> String {
+    let panic = std::panic::catch_unwind(work).expect_err("this should have been refused");
+    panic.downcast_ref::<String>().cloned().expect("a formatted message")
+}
+
+#[test]
+fn kernels_refuse_other_teams_and_other_weights() {
+    let shape = Shape { heads: 4, head_dim: 16, context: 2, batch: 1 };
+    let (walk, cache) = (Walk { tile: 16 }, vec![0.5_f32; shape.cache()]);
+    let weights = |width, head_dim| Weights::new(width, head_dim, |_, _| 1.0);
+    let right = weights(64, 16);
+    let query = [1.0; 64];
+    let run = |scheme, weights: &Weights<f32>| {
+        refusal(|| {
+            let (team, mut out) = (Team::new(1).expect("a thread"), [0.0; 64]);
+            let (isa, team, out) = (Isa::Portable, &team, &mut out);
+            match scheme {
+                Scheme::KvCache => {
+                    KvCache::new(shape, walk, [&cache, &cache], None, 2).run(isa, team, &query, out);
+                }
+                Scheme::SlimK => {
+                    SlimK::new(shape, walk, &cache, weights, None, 2).run(isa, team, &query, out)
+                }
+                Scheme::SlimKRecompute => {
+                    SlimKRecompute::new(shape, walk, &cache, weights, None, 2).run(isa, team, &query, out);
+                }
+            }
+        })
+    };
+    for scheme in Scheme::ALL {
+        assert_eq!(run(scheme, &right), "made for 2 threads");
+    }
+    for (width, head_dim) in [(64, 32), (48, 16), (80, 16)] {
+        let wrong = weights(width, head_dim);
+        for scheme in [Scheme::SlimK, Scheme::SlimKRecompute] {
+            let found = run(scheme, &wrong);
+            assert!(found.starts_with("a cache and weights of Shape"), "{found}");
+        }
+    }
+    assert_eq!(refusal(|| drop(weights(64, 24))), "heads of 24 in a width of 64");
+    assert_eq!(refusal(|| drop(weights(80, 32))), "heads of 32 in a width of 80");
 }

@@ -47,7 +47,11 @@ impl<'a, E: Element> KvCache<'a, E> {
     }
 
     /// One step: `query` and `out` are `batch · heads · head_dim`.
+    ///
+    /// # Panics
+    /// If `team` has not the threads this was made for.
     pub fn run(&self, isa: Isa, team: &Team, query: &[f32], out: &mut [f32]) {
+        assert!(team.threads() == self.threads.len(), "made for {} threads", self.threads.len());
         let Shape { head_dim, .. } = self.shape;
         let width = self.shape.width();
         team.run(|thread| {

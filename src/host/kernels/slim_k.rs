@@ -59,7 +59,7 @@ impl<'a, E: Element> SlimK<'a, E> {
         rotation: Option<&'a Rotation>,
         threads: usize,
     ) -> Self {
-        assert!(keys.len() == shape.cache(), "a cache of {shape:?}");
+        assert!(keys.len() == shape.cache() && weights.fit(&shape), "a cache and weights of {shape:?}");
         let work = pieces(shape.batch, shape.context, threads, walk.tile);
         let width = shape.width();
         let each = work
@@ -86,13 +86,20 @@ impl<'a, E: Element> SlimK<'a, E> {
     }
 
     /// One step: `query` and `out` are `batch · heads · head_dim`.
+    ///
+    /// # Panics
+    /// If `team` has not the threads this was made for.
     pub fn run(&self, isa: Isa, team: &Team, query: &[f32], out: &mut [f32]) {
         self.walk(isa, team, query);
         self.project(isa, team, out);
     }
 
     /// `P_i·K` of every head, as each thread's unfinished sums.
+    ///
+    /// # Panics
+    /// As [`Self::run`].
     pub fn walk(&self, isa: Isa, team: &Team, query: &[f32]) {
+        assert!(team.threads() == self.threads.len(), "made for {} threads", self.threads.len());
         let width = self.shape.width();
         team.run(|thread| {
             let Thread { scratch, partials } = &mut *self.threads[thread].write();
@@ -104,7 +111,11 @@ impl<'a, E: Element> SlimK<'a, E> {
     }
 
     /// `(P_i·K)·W_KV,i`, each thread for some heads.
+    ///
+    /// # Panics
+    /// As [`Self::run`].
     pub fn project(&self, isa: Isa, team: &Team, out: &mut [f32]) {
+        assert!(team.threads() == self.threads.len(), "made for {} threads", self.threads.len());
         let width = self.shape.width();
         let head_dim = self.shape.head_dim;
         let threads: Vec<_> = self.threads.iter().map(Shared::read).collect();
@@ -113,6 +124,8 @@ impl<'a, E: Element> SlimK<'a, E> {
             (0..self.shape.batch).map(|sequence| of_sequence(partials(), sequence)).collect();
         team.run(|thread| {
             let Projected { heads, sums, out, panel } = &mut *self.projections[thread].write();
+            // They are scaled by zero first, but zero times the infinity of an earlier step would not be zero.
+            out.fill(0.0);
             for head in heads.0..heads.1 {
                 for (parts, sums) in parts.iter().zip(sums.chunks_exact_mut(width)) {
                     combine(parts, head, sums);

@@ -47,7 +47,7 @@ impl<'a, E: Element> SlimKRecompute<'a, E> {
         rotation: Option<&'a Rotation>,
         threads: usize,
     ) -> Self {
-        assert!(keys.len() == shape.cache(), "a cache of {shape:?}");
+        assert!(keys.len() == shape.cache() && weights.fit(&shape), "a cache and weights of {shape:?}");
         let work = pieces(shape.batch, shape.context, threads, walk.tile);
         let threads = work
             .iter()
@@ -65,7 +65,11 @@ impl<'a, E: Element> SlimKRecompute<'a, E> {
     }
 
     /// One step: `query` and `out` are `batch · heads · head_dim`.
+    ///
+    /// # Panics
+    /// If `team` has not the threads this was made for.
     pub fn run(&self, isa: Isa, team: &Team, query: &[f32], out: &mut [f32]) {
+        assert!(team.threads() == self.threads.len(), "made for {} threads", self.threads.len());
         let Shape { head_dim, .. } = self.shape;
         let width = self.shape.width();
         team.run(|thread| {

@@ -18,7 +18,8 @@ impl Seen {
 }
 
 /// Turns the scores of `tokens` tokens, rows `stride` apart, one row a head, into `e^(score − largest so far)`; `rescale` receives what each
-/// head's earlier sums have to be multiplied with. `stride` is a multiple of 16: what lies behind the last token becomes zero.
+/// head's earlier sums have to be multiplied with. `stride` is a multiple of 16: what lies behind the last token, to the end of its
+/// vector, becomes e^−87, which no sum of a normal size sees.
 ///
 /// # Safety
 /// The CPU has the instructions of `L`.
@@ -54,7 +55,7 @@ pub(super) unsafe fn softmax<L: Lanes>(
                 t += L::COUNT;
             }
             *rescale = (seen.largest - now).exp();
-            // What lies behind the last token was e^−87 each: nothing, and it is not read again.
+            // What lies behind the last token added e^−87 each: the largest score adds 1.
             *seen = Seen { largest: now, sum: seen.sum * *rescale + sum.sum() };
         }
     }

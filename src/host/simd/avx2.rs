@@ -5,14 +5,31 @@ use super::{Element, Kernel, Lanes};
 use crate::host::kernels::block::{self, Block};
 use std::arch::x86_64::*;
 
+/// That the CPU has AVX2, FMA and F16C.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Proof(());
+
+impl Proof {
+    /// Asks the CPU.
+    pub(super) fn ask() -> Option<Self> {
+        // Miri knows few of the intrinsics.
+        let found = !cfg!(miri)
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
+        found.then_some(Self(()))
+    }
+}
+
 /// Runs `kernel` with these instructions.
-///
-/// # Safety
-/// The CPU has them.
-#[target_feature(enable = "avx2,fma,f16c")]
-pub(super) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: the caller's.
-    unsafe { kernel.run::<__m256>() }
+pub(super) fn run<K: Kernel>(_: Proof, kernel: K) -> K::Output {
+    #[target_feature(enable = "avx2,fma,f16c")]
+    fn compiled<K: Kernel>(kernel: K) -> K::Output {
+        // SAFETY: this function's instructions are those of the vector.
+        unsafe { kernel.run::<__m256>() }
+    }
+    // SAFETY: the proof.
+    unsafe { compiled(kernel) }
 }
 
 /// # Safety

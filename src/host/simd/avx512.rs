@@ -5,14 +5,26 @@ use super::{Element, Kernel, Lanes};
 use crate::host::kernels::block::{self, Block};
 use std::arch::x86_64::*;
 
+/// That the CPU has AVX-512 and what AVX2 kernels need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Proof(super::avx2::Proof);
+
+impl Proof {
+    /// Asks the CPU.
+    pub(super) fn ask() -> Option<Self> {
+        super::avx2::Proof::ask().filter(|_| is_x86_feature_detected!("avx512f")).map(Self)
+    }
+}
+
 /// Runs `kernel` with these instructions.
-///
-/// # Safety
-/// The CPU has them.
-#[target_feature(enable = "avx512f,avx2,fma,f16c")]
-pub(super) unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: the caller's.
-    unsafe { kernel.run::<__m512>() }
+pub(super) fn run<K: Kernel>(_: Proof, kernel: K) -> K::Output {
+    #[target_feature(enable = "avx512f,avx2,fma,f16c")]
+    fn compiled<K: Kernel>(kernel: K) -> K::Output {
+        // SAFETY: this function's instructions are those of the vector.
+        unsafe { kernel.run::<__m512>() }
+    }
+    // SAFETY: the proof.
+    unsafe { compiled(kernel) }
 }
 
 /// # Safety

@@ -1,10 +1,17 @@
 //! Types that a cache or a weight matrix is kept in.
+#![expect(
+    unsafe_code,
+    reason = "memory of zeros is taken for elements, and vectors are loaded through raw pointers"
+)]
 
 use super::Lanes;
 use crate::units::Dtype;
 
 /// An element of a cache or a weight matrix; arithmetic is always in `f32`.
-pub trait Element: Copy + Send + Sync + Default + 'static {
+///
+/// # Safety
+/// Bytes that are all zero are an element, and [`Element::load`] reads no more than [`Lanes::COUNT`] elements.
+pub unsafe trait Element: Copy + Send + Sync + Default + 'static {
     /// Its type's name in configurations.
     const DTYPE: Dtype;
 
@@ -21,7 +28,8 @@ pub trait Element: Copy + Send + Sync + Default + 'static {
     unsafe fn load<L: Lanes>(from: *const Self) -> L;
 }
 
-impl Element for f32 {
+// SAFETY: zero bits are zero; it loads what the vector does.
+unsafe impl Element for f32 {
     const DTYPE: Dtype = Dtype::Fp32;
 
     fn from_f32(x: f32) -> Self {
@@ -39,7 +47,8 @@ impl Element for f32 {
     }
 }
 
-impl Element for half::bf16 {
+// SAFETY: as above.
+unsafe impl Element for half::bf16 {
     const DTYPE: Dtype = Dtype::Bf16;
 
     fn from_f32(x: f32) -> Self {
@@ -57,7 +66,8 @@ impl Element for half::bf16 {
     }
 }
 
-impl Element for half::f16 {
+// SAFETY: as above.
+unsafe impl Element for half::f16 {
     const DTYPE: Dtype = Dtype::Fp16;
 
     fn from_f32(x: f32) -> Self {

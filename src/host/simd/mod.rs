@@ -1,8 +1,10 @@
 //! Vectors of `f32` on three instruction sets, behind one trait.
 //!
-//! The kernels are written once over [`Lanes`]; [`Isa::run`] compiles them for each instruction set and picks one at run time. All unsafe
-//! code of the host module is here and in [`super::kernels::block`]: intrinsics and raw loads. An [`Isa`] value exists only where the CPU
-//! has the instructions, so that running a kernel is safe.
+//! The kernels are written once over [`Lanes`]; [`Isa::run`] compiles them for each instruction set and picks one at run time. An [`Isa`]
+//! value exists only where the CPU has the instructions, so that running a kernel is safe.
+//!
+//! Unsafe code of the host module is in three places: intrinsics and raw loads here, the loops of [`super::kernels`] that address rows by
+//! raw pointers, and mapped memory and cache lines in [`super::memory`].
 #![expect(unsafe_code, reason = "intrinsics load and store through raw pointers")]
 
 #[cfg(target_arch = "x86_64")]
@@ -15,18 +17,18 @@ mod portable;
 pub use element::Element;
 
 use super::kernels::block::Block;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-/// An instruction set that this CPU has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// An instruction set that this CPU has: those that not every CPU has hold a proof, which only asking the CPU gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Isa {
     /// 16 lanes.
     #[cfg(target_arch = "x86_64")]
-    Avx512,
+    Avx512(#[serde(skip)] avx512::Proof),
     /// 8 lanes, with FMA and F16C.
     #[cfg(target_arch = "x86_64")]
-    Avx2,
+    Avx2(#[serde(skip)] avx2::Proof),
     /// 8 lanes of plain Rust.
     Portable,
 }
@@ -36,17 +38,10 @@ impl Isa {
     #[must_use]
     pub fn available() -> Vec<Self> {
         let mut sets = Vec::with_capacity(3);
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        #[cfg(target_arch = "x86_64")]
         {
-            let has_avx2 = is_x86_feature_detected!("avx2")
-                && is_x86_feature_detected!("fma")
-                && is_x86_feature_detected!("f16c");
-            if has_avx2 && is_x86_feature_detected!("avx512f") {
-                sets.push(Self::Avx512);
-            }
-            if has_avx2 {
-                sets.push(Self::Avx2);
-            }
+            sets.extend(avx512::Proof::ask().map(Self::Avx512));
+            sets.extend(avx2::Proof::ask().map(Self::Avx2));
         }
         sets.push(Self::Portable);
         sets
@@ -63,9 +58,9 @@ impl Isa {
     pub const fn name(self) -> &'static str {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => "avx512",
+            Self::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => "avx2",
+            Self::Avx2(_) => "avx2",
             Self::Portable => "portable",
         }
     }
@@ -75,9 +70,9 @@ impl Isa {
     pub const fn lanes(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => 16,
+            Self::Avx512(_) => 16,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => 8,
+            Self::Avx2(_) => 8,
             Self::Portable => 8,
         }
     }
@@ -85,12 +80,10 @@ impl Isa {
     /// Runs `kernel` compiled for this instruction set.
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self {
-            // SAFETY: such a value is made only where the CPU has the instructions, see `available`.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { avx512::run(kernel) },
-            // SAFETY: as above.
+            Self::Avx512(proof) => avx512::run(proof, kernel),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { avx2::run(kernel) },
+            Self::Avx2(proof) => avx2::run(proof, kernel),
             // SAFETY: needs no instructions beyond the target's own.
             Self::Portable => unsafe { kernel.run::<portable::Portable>() },
         }
