@@ -10,9 +10,10 @@ const CARGO: [&str; 4] =
     ["cargo build --release", "cargo test --locked", "cargo install --path . --locked", "cargo bench"];
 
 /// Committed pictures, and the files that commands of a page make them in.
-const PICTURES: [[&str; 3]; 3] = [
+const PICTURES: [[&str; 3]; 4] = [
     ["README.md", "docs/images/h100.{}", "reports/h100/speedup.{}"],
     ["docs/memory.md", "docs/images/hbm3.{}", "hbm3.{}"],
+    ["docs/host.md", "docs/images/host.{}", "host.{}"],
     ["README.md", "docs/images/machines.{}", "reports/machines/plots/01-speedup.{}"],
 ];
 

@@ -135,7 +135,8 @@ impl Calibration {
                 ..Constants::default()
             };
             let of_type = |w: &&Walked| w.dtype == dtype;
-            let weights: Vec<f64> = self.walks.iter().filter(of_type).map(|w| w.weights.value).collect();
+            let weights: Vec<f64> =
+                self.walks.iter().filter(of_type).filter_map(|w| Some(w.weights?.value)).collect();
             kernels.push(kernel(Kind::Mha, hidden(1.0)));
             kernels.push(kernel(Kind::SlimK, hidden(self.overlap(&profile, Some(dtype)))));
             let item_rate = Some(median(weights).round().max(1.0) as u64);

@@ -23,10 +23,12 @@ pub struct Walked {
     pub baseline: Figure,
     /// Bytes of keys a second, through slim-k without its last product.
     pub slim: Figure,
-    /// Bytes of weights a second, through slim-k's last product.
-    pub weights: Figure,
+    /// Bytes of weights a second, through slim-k's last product; `None` where that is too short to time, or was disturbed.
+    pub weights: Option<Figure>,
 }
 
+/// Fewest bytes of weights that are worth timing: some 16 µs.
+const LEAST_WEIGHTS: usize = 256 << 10;
 /// Bytes of keys that a walk reads: long enough for start and end to disappear.
 const WALK_BYTES: usize = 24 << 20;
 
@@ -67,7 +69,14 @@ pub fn walks<E: Element>(
                 || baseline.run(cpu.isa, team, &query, &mut out),
             ));
             kept.extend(sample(team, || flush(keys), || slim.walk(cpu.isa, team, &query)));
-            last.extend(sample(team, || flush(weights.elements()), || slim.project(cpu.isa, team, &mut out)));
+            let matrix = width * width * size_of::<E>();
+            if matrix >= LEAST_WEIGHTS {
+                last.extend(sample(
+                    team,
+                    || flush(weights.elements()),
+                    || slim.project(cpu.isa, team, &mut out),
+                ));
+            }
             progress();
             if round < ROUNDS {
                 continue;
@@ -76,10 +85,13 @@ pub fn walks<E: Element>(
             let what = |part| format!("{part}, {heads} heads of {head_dim}, {}", E::DTYPE);
             let baseline = Figure::rate(what("kv-cache"), 2.0 * bytes, both)?;
             let slim = Figure::rate(what("slim-k"), bytes, kept)?;
-            let matrix = (width * width * size_of::<E>()) as f64;
-            let weights = Figure::rate(what("the product with W_KV"), matrix, last)?;
+            // Short, and one of many of which the median counts: a disturbed one is left out.
+            let weights = Figure::rate(what("the product with W_KV"), matrix as f64, last).ok();
             walked.push(Walked { dtype: E::DTYPE, shape, tile: walk.tile, baseline, slim, weights });
         }
+    }
+    if walked.iter().all(|w| w.weights.is_none()) {
+        return Err(CalibrationError::Busy("the product with W_KV varies at every shape".to_owned()));
     }
     Ok(walked)
 }
