@@ -4,7 +4,7 @@ use super::kernels::Scheme;
 use super::measure::{Setting, Tier};
 use crate::attention::{self, Conditions, Precision};
 use crate::hardware::Accelerator;
-use crate::hardware::kernel::{KernelProfile, Phase};
+use crate::hardware::kernel::{KernelProfile, Kind, Phase};
 use crate::model::{AttentionBias, Model, Norm, NormSpan, Position};
 use crate::step::Simulator;
 use crate::units::{Dtype, Picos};
@@ -85,6 +85,12 @@ impl Predictor {
     /// In words, why the engine refuses.
     pub fn seconds(&self, setting: &Setting, scheme: Scheme) -> Result<f64, PredictError> {
         let refused = |error: String| PredictError::Refused(error);
+        // Without them the engine would map freely, on a machine that no kernel reaches.
+        let measured = |kind| self.profile.kernel(kind, setting.dtype, "").is_some();
+        if !measured(Kind::Mha) || !measured(Kind::Gemm) {
+            let dtype = setting.dtype.name();
+            return Err(refused(format!("the accelerator's profile has no kernels of {dtype}")));
+        }
         let part = self.part(setting);
         let model = model(setting);
         let scheme =
