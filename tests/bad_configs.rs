@@ -5,10 +5,14 @@
 
 #![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
+mod snapshots;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use slimsim::config::{self, ConfigError, Overrides};
+
+const FOLDER: &str = "tests/bad-configs";
 
 /// Reads a file as what its folder says; `None` if it is accepted.
 fn refusal(folder: &str, path: &str) -> Option<ConfigError> {
@@ -38,53 +42,19 @@ fn refusal(folder: &str, path: &str) -> Option<ConfigError> {
     }
 }
 
-/// The files of a folder that are no snapshots, sorted.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("the folder is readable");
-    let mut paths: Vec<_> = entries.map(|e| e.expect("the entry is readable").path()).collect();
-    paths.retain(|p| p.extension().is_none_or(|e| e != "stderr"));
-    paths.sort();
-    paths
-}
-
 #[test]
 fn each_is_refused_as_recorded() {
-    let update = std::env::var_os("UPDATE_STDERR").is_some();
-    let (mut count, mut wrong) = (0, Vec::new());
-    for folder in files(Path::new("tests/bad-configs")) {
-        let kind = folder.file_name().and_then(|n| n.to_str()).expect("folders have plain names").to_owned();
-        for path in files(&folder) {
-            count += 1;
-            // The same text on every system.
-            let shown = path.to_string_lossy().replace('\\', "/");
-            let Some(error) = refusal(&kind, &shown) else {
-                wrong.push(format!("{shown} is accepted"));
-                continue;
-            };
-            let text = format!("{error}\n");
-            assert!(!text.contains('\u{1b}'), "{shown}: colour codes without a terminal");
-            let snapshot = PathBuf::from(format!("{shown}.stderr"));
-            if update {
-                fs::write(&snapshot, &text).expect("the snapshot is writable");
-            } else if fs::read_to_string(&snapshot).ok().as_deref() != Some(text.as_str()) {
-                wrong.push(format!("{shown} is refused differently:\n{text}"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{}\n(UPDATE_STDERR=1 rewrites)", wrong.join("\n"));
-    assert!(count >= 160, "only {count} bad files");
+    let files: Vec<PathBuf> =
+        snapshots::files(Path::new(FOLDER)).iter().flat_map(|f| snapshots::files(f)).collect();
+    snapshots::hold(&files, 160, |path| {
+        let kind = path.rsplit('/').nth(1).expect("files lie in folders");
+        refusal(kind, path).map(|error| format!("{error}\n"))
+    });
 }
 
 #[test]
 fn no_snapshot_is_left_over() {
-    for folder in files(Path::new("tests/bad-configs")) {
-        for entry in fs::read_dir(&folder).expect("the folder is readable") {
-            let path = entry.expect("the entry is readable").path();
-            if path.extension().is_some_and(|e| e == "stderr") {
-                assert!(path.with_extension("").exists(), "{} belongs to no file", path.display());
-            }
-        }
-    }
+    snapshots::files(Path::new(FOLDER)).iter().for_each(|folder| snapshots::none_left_over(folder));
 }
 
 #[test]

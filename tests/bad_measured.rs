@@ -2,11 +2,14 @@
 //!
 //! `UPDATE_STDERR=1 cargo test --test bad_measured` rewrites the texts: read the difference before committing it.
 
+mod snapshots;
+
 use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use slimsim::trace::measured::{self, MeasuredTable};
+
+const FOLDER: &str = "tests/bad-measured";
 
 /// What a table is refused with, or what is said about its rows; `None` if nothing is.
 fn complaints(path: &Path) -> Option<String> {
@@ -35,42 +38,12 @@ fn describe(table: &MeasuredTable) -> String {
     text
 }
 
-/// The tables, sorted, or their texts.
-fn files(texts: bool) -> Vec<PathBuf> {
-    let entries = fs::read_dir("tests/bad-measured").expect("the folder is readable");
-    let mut paths: Vec<_> = entries.map(|e| e.expect("the entry is readable").path()).collect();
-    paths.retain(|p| p.extension().is_some_and(|e| e == "stderr") == texts);
-    paths.sort();
-    paths
-}
-
 #[test]
 fn each_is_answered_as_recorded() {
-    let update = std::env::var_os("UPDATE_STDERR").is_some();
-    let mut wrong = Vec::new();
-    let all = files(false);
-    for path in &all {
-        // The same text on every system.
-        let shown = path.to_string_lossy().replace('\\', "/");
-        let Some(text) = complaints(Path::new(&shown)) else {
-            wrong.push(format!("{shown} is accepted"));
-            continue;
-        };
-        assert!(!text.contains('\u{1b}'), "{shown}: colour codes without a terminal");
-        let snapshot = PathBuf::from(format!("{shown}.stderr"));
-        if update {
-            fs::write(&snapshot, &text).expect("the snapshot is writable");
-        } else if fs::read_to_string(&snapshot).ok().as_deref() != Some(text.as_str()) {
-            wrong.push(format!("{shown} is answered differently:\n{text}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}\n(UPDATE_STDERR=1 rewrites)", wrong.join("\n"));
-    assert!(all.len() >= 20, "only {} bad tables", all.len());
+    snapshots::hold(&snapshots::files(Path::new(FOLDER)), 20, |path| complaints(Path::new(path)));
 }
 
 #[test]
 fn no_snapshot_is_left_over() {
-    for path in files(true) {
-        assert!(path.with_extension("").exists(), "{} belongs to no file", path.display());
-    }
+    snapshots::none_left_over(Path::new(FOLDER));
 }

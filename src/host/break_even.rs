@@ -110,22 +110,8 @@ mod tests {
     use super::*;
 
     fn point(heads: usize, context: usize, measured_ratio: f64, predicted_ratio: f64) -> Compared {
-        Compared {
-            heads,
-            head_dim: 64,
-            context,
-            batch: 1,
-            dtype: "fp32",
-            threads: 1,
-            tier: "dram",
-            measured_seconds: serde_json::Map::new(),
-            predicted_seconds: serde_json::Map::new(),
-            measured_ratio,
-            predicted_ratio,
-            roofline_ratio: 1.5,
-            spread: 0.0,
-            time_errors: [0.0; 2],
-        }
+        let point = crate::host::validation::tests::point([measured_ratio, predicted_ratio, 1.5], [0.0; 2]);
+        Compared { heads, context, ..point }
     }
 
     fn near(found: Option<f64>, expected: f64) {

@@ -3,7 +3,7 @@
 use super::kernels::{Scheme, Shape};
 use super::measure::{Measured, Setting, Tier};
 use super::predict::{PredictError, Predictor};
-use super::validation::{Summary, compare, summarise};
+use super::validation::{Errors, compare, errors};
 use crate::units::Dtype;
 use std::collections::BTreeMap;
 
@@ -77,8 +77,8 @@ pub struct Curves {
     pub group: Group,
     /// How many these are, those without a line among them.
     pub points: usize,
-    /// What they say together.
-    pub summary: Summary,
+    /// How far off they are predicted.
+    pub errors: Errors,
     /// Over context length, a line a head count.
     pub over_context: Vec<Curve>,
     /// Over heads, a line a context.
@@ -91,11 +91,11 @@ pub fn curves(points: &[Measured], predictor: &Predictor) -> Option<Curves> {
     let group = group(points)?;
     let drawn: Vec<Measured> =
         points.iter().filter(|p| Group::of(&p.setting) == group && p.ratio().is_some()).cloned().collect();
-    let summary = summarise(&compare(&drawn, predictor).0, 0)?;
+    let errors = errors(&compare(&drawn, predictor).0)?;
     Some(Curves {
         group,
         points: drawn.len(),
-        summary,
+        errors,
         over_context: Over::Context.curves(&drawn, predictor),
         over_heads: Over::Heads.curves(&drawn, predictor),
     })

@@ -41,9 +41,9 @@ pub struct Compared {
     pub time_errors: [f64; 2],
 }
 
-/// What all points say together.
+/// How far off the predictions of some points are.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Summary {
+pub struct Errors {
     /// Median of |predicted ratio / measured ratio − 1|.
     pub ratio_median_error: f64,
     /// 90th percentile of the same.
@@ -60,6 +60,14 @@ pub struct Summary {
     pub roofline_ratio_p90_error: f64,
     /// The third for the roofline.
     pub roofline_winner_agreement: f64,
+}
+
+/// What all points say together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// The errors.
+    #[serde(flatten)]
+    pub errors: Errors,
     /// Samples left out as disturbed.
     pub rejected_samples: u64,
 }
@@ -133,22 +141,9 @@ pub struct GroupSummary {
     pub tier: &'static str,
     /// Points.
     pub points: usize,
-    /// [`Summary::ratio_median_error`] of these.
-    pub ratio_median_error: f64,
-    /// [`Summary::ratio_p90_error`].
-    pub ratio_p90_error: f64,
-    /// [`Summary::winner_agreement`].
-    pub winner_agreement: f64,
-    /// [`Summary::decided_points`].
-    pub decided_points: usize,
-    /// [`Summary::time_median_error`].
-    pub time_median_error: f64,
-    /// [`Summary::roofline_ratio_median_error`].
-    pub roofline_ratio_median_error: f64,
-    /// [`Summary::roofline_ratio_p90_error`].
-    pub roofline_ratio_p90_error: f64,
-    /// [`Summary::roofline_winner_agreement`].
-    pub roofline_winner_agreement: f64,
+    /// Their errors.
+    #[serde(flatten)]
+    pub errors: Errors,
 }
 
 /// One group for each number of threads and tier among `points`.
@@ -160,20 +155,8 @@ pub fn groups(points: &[Compared]) -> Vec<GroupSummary> {
         groups.entry((p.threads, std::cmp::Reverse(p.tier))).or_default().push(p.clone());
     }
     let summary = |((threads, tier), points): ((usize, std::cmp::Reverse<&'static str>), Vec<Compared>)| {
-        let all = summarise(&points, 0)?;
-        Some(GroupSummary {
-            threads,
-            tier: tier.0,
-            points: points.len(),
-            ratio_median_error: all.ratio_median_error,
-            ratio_p90_error: all.ratio_p90_error,
-            winner_agreement: all.winner_agreement,
-            decided_points: all.decided_points,
-            time_median_error: all.time_median_error,
-            roofline_ratio_median_error: all.roofline_ratio_median_error,
-            roofline_ratio_p90_error: all.roofline_ratio_p90_error,
-            roofline_winner_agreement: all.roofline_winner_agreement,
-        })
+        let errors = errors(&points)?;
+        Some(GroupSummary { threads, tier: tier.0, points: points.len(), errors })
     };
     groups.into_iter().filter_map(summary).collect()
 }
@@ -208,6 +191,12 @@ const UNDECIDED: std::ops::RangeInclusive<f64> = 0.95..=1.05;
 /// Sums `points` up; `None` of none.
 #[must_use]
 pub fn summarise(points: &[Compared], rejected_samples: u64) -> Option<Summary> {
+    Some(Summary { errors: errors(points)?, rejected_samples })
+}
+
+/// The errors of `points`; `None` of none.
+#[must_use]
+pub fn errors(points: &[Compared]) -> Option<Errors> {
     let off = |ratio: fn(&Compared) -> f64| -> Vec<f64> {
         points.iter().map(|p| (ratio(p) / p.measured_ratio - 1.0).abs()).collect()
     };
@@ -217,7 +206,7 @@ pub fn summarise(points: &[Compared], rejected_samples: u64) -> Option<Summary> 
         if decided.is_empty() { 1.0 } else { right as f64 / decided.len() as f64 }
     };
     let (ours, roofline) = (off(|p| p.predicted_ratio), off(|p| p.roofline_ratio));
-    Some(Summary {
+    Some(Errors {
         ratio_median_error: quantile(ours.clone(), 0.5)?,
         ratio_p90_error: quantile(ours, 0.9)?,
         winner_agreement: agreement(|p| p.predicted_ratio),
@@ -226,9 +215,8 @@ pub fn summarise(points: &[Compared], rejected_samples: u64) -> Option<Summary> 
         roofline_ratio_median_error: quantile(roofline.clone(), 0.5)?,
         roofline_ratio_p90_error: quantile(roofline, 0.9)?,
         roofline_winner_agreement: agreement(|p| p.roofline_ratio),
-        rejected_samples,
     })
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -47,7 +47,9 @@ impl Args {
         let accelerator = accelerator(&calibration, &cpu);
         write_atomically(&self.out, write_accelerator(&accelerator).as_bytes())?;
         print(|out| {
-            write_calibration(&calibration, &calibration.profile(&cpu, "host"), output::width(), out)?;
+            if let Some(profile) = &accelerator.own_kernels {
+                write_calibration(&calibration, profile, output::width(), out)?;
+            }
             writeln!(out, "{}: {}", self.out.display(), cpu.identity())
         })
     }

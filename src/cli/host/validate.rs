@@ -226,6 +226,11 @@ fn result_file(path: &Path) -> Result<Format, CliError> {
     }
 }
 
+/// A part in per cent.
+fn percent(part: f64) -> String {
+    format!("{:.1} %", 100.0 * part)
+}
+
 /// A row a point.
 fn table(points: &[Compared]) -> TableWriter {
     let header = [
@@ -252,7 +257,7 @@ fn table(points: &[Compared]) -> TableWriter {
             p.threads.to_string(),
             p.tier.to_owned(),
             format!("{:.2}", p.measured_ratio),
-            format!("{:.1} %", 100.0 * p.spread),
+            percent(p.spread),
             format!("{:.2}", p.predicted_ratio),
             format!("{:.2}", p.roofline_ratio),
         ]);
@@ -275,19 +280,18 @@ fn group_table(groups: &[GroupSummary]) -> TableWriter {
         "winner right",
     ];
     let mut table = TableWriter::new(&header, 0, output::width());
-    let percent = |x: f64| format!("{:.1} %", 100.0 * x);
     for g in groups {
         table.row([
             g.threads.to_string(),
             g.tier.to_owned(),
             g.points.to_string(),
-            percent(g.ratio_median_error),
-            percent(g.ratio_p90_error),
-            percent(g.winner_agreement),
-            percent(g.time_median_error),
-            percent(g.roofline_ratio_median_error),
-            percent(g.roofline_ratio_p90_error),
-            percent(g.roofline_winner_agreement),
+            percent(g.errors.ratio_median_error),
+            percent(g.errors.ratio_p90_error),
+            percent(g.errors.winner_agreement),
+            percent(g.errors.time_median_error),
+            percent(g.errors.roofline_ratio_median_error),
+            percent(g.errors.roofline_ratio_p90_error),
+            percent(g.errors.roofline_winner_agreement),
         ]);
     }
     table
@@ -330,14 +334,14 @@ fn break_evens(
     table.write(out)?;
     let both = found.iter().filter(|b| b.error().is_some()).count();
     match break_even::median_error(found) {
-        Some(error) => writeln!(out, "median error of {both} that have both: {:.1} %\n", 100.0 * error),
+        Some(error) => writeln!(out, "median error of {both} that have both: {}\n", percent(error)),
         None => writeln!(out),
     }
 }
 
 /// The sums under it.
-fn sums(s: &Summary, points: usize, out: &mut dyn std::io::Write) -> std::io::Result<()> {
-    let percent = |x: f64| format!("{:.1} %", 100.0 * x);
+fn sums(summary: &Summary, points: usize, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    let s = &summary.errors;
     writeln!(out, "ratio: time of kv-cache / time of slim-k; above 1 slim-k is faster")?;
     writeln!(
         out,
@@ -359,6 +363,6 @@ fn sums(s: &Summary, points: usize, out: &mut dyn std::io::Write) -> std::io::Re
         "error of predicted times: median {}; {}, {} left out as disturbed",
         percent(s.time_median_error),
         plural(points as u64, "point"),
-        plural(s.rejected_samples, "sample")
+        plural(summary.rejected_samples, "sample")
     )
 }

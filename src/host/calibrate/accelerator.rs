@@ -102,8 +102,7 @@ impl Calibration {
     }
 
     /// The kernels of [`crate::host::kernels`] on it.
-    #[must_use]
-    pub fn profile(&self, cpu: &Cpu, name: &str) -> KernelProfile {
+    fn profile(&self, cpu: &Cpu, name: &str) -> KernelProfile {
         let mut dtypes: Vec<Dtype> = self.walks.iter().map(|w| w.dtype).collect();
         dtypes.dedup();
         let all = self.machine.by_threads.last().map_or(0.0, |t| t.dispatch);

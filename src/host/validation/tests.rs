@@ -7,7 +7,10 @@ use crate::host::measure::{Summary as Times, Tier};
 use crate::units::Dtype;
 
 /// A point of these ratios, measured, predicted and by the roofline.
-fn point([measured_ratio, predicted_ratio, roofline_ratio]: [f64; 3], time_errors: [f64; 2]) -> Compared {
+pub(in crate::host) fn point(
+    [measured_ratio, predicted_ratio, roofline_ratio]: [f64; 3],
+    time_errors: [f64; 2],
+) -> Compared {
     Compared {
         heads: 1,
         head_dim: 16,
@@ -45,24 +48,24 @@ fn four() -> [Compared; 4] {
 #[test]
 fn an_even_count_is_summed_up_by_hand() {
     let sums = summarise(&four(), 7).unwrap();
-    close(sums.ratio_median_error, 0.25);
-    close(sums.ratio_p90_error, 0.37);
-    close(sums.roofline_ratio_median_error, 0.75);
-    close(sums.roofline_ratio_p90_error, 1.28);
-    close(sums.time_median_error, 0.35);
-    assert_eq!((sums.decided_points, sums.rejected_samples), (3, 7));
-    close(sums.winner_agreement, 2.0 / 3.0);
-    close(sums.roofline_winner_agreement, 1.0 / 3.0);
+    close(sums.errors.ratio_median_error, 0.25);
+    close(sums.errors.ratio_p90_error, 0.37);
+    close(sums.errors.roofline_ratio_median_error, 0.75);
+    close(sums.errors.roofline_ratio_p90_error, 1.28);
+    close(sums.errors.time_median_error, 0.35);
+    assert_eq!((sums.errors.decided_points, sums.rejected_samples), (3, 7));
+    close(sums.errors.winner_agreement, 2.0 / 3.0);
+    close(sums.errors.roofline_winner_agreement, 1.0 / 3.0);
 }
 
 #[test]
 fn an_odd_count_is_summed_up_by_hand() {
     let sums = summarise(&four()[..3], 0).unwrap();
-    close(sums.ratio_median_error, 0.2);
-    close(sums.ratio_p90_error, 0.28);
-    close(sums.time_median_error, 0.25);
-    close(sums.winner_agreement, 1.0);
-    assert_eq!(sums.decided_points, 2);
+    close(sums.errors.ratio_median_error, 0.2);
+    close(sums.errors.ratio_p90_error, 0.28);
+    close(sums.errors.time_median_error, 0.25);
+    close(sums.errors.winner_agreement, 1.0);
+    assert_eq!(sums.errors.decided_points, 2);
 }
 
 #[test]
@@ -70,10 +73,10 @@ fn points_near_1_decide_nothing() {
     // All predicted wrongly.
     let undecided = [0.95, 0.96, 1.04, 1.05].map(|r| point([r, 2.0 - r, 1.0], [0.0; 2]));
     let sums = summarise(&undecided, 0).unwrap();
-    assert_eq!((sums.decided_points, sums.winner_agreement), (0, 1.0));
+    assert_eq!((sums.errors.decided_points, sums.errors.winner_agreement), (0, 1.0));
     let decided = [0.949, 1.051].map(|r| point([r, 2.0 - r, 1.0], [0.0; 2]));
     let sums = summarise(&decided, 0).unwrap();
-    assert_eq!((sums.decided_points, sums.winner_agreement), (2, 0.0));
+    assert_eq!((sums.errors.decided_points, sums.errors.winner_agreement), (2, 0.0));
     assert_eq!(summarise(&[], 0), None);
 }
 

@@ -37,7 +37,7 @@ fn note(machine: &str, curves: &Curves, all: usize) -> String {
     let tier = if group.tier == Tier::Dram { "DRAM" } else { "the caches" };
     let of = if all > curves.points { format!(" of {}", thousands(all as u64)) } else { String::new() };
     let percent = |x: f64| format!("{} %", significant(100.0 * x, 2));
-    let errors = &curves.summary;
+    let errors = &curves.errors;
     format!(
         "{} {threads}, from {tier}, batch {}. Error of the ratio at {}{of} points, median and 90th percentile: predicted {} and {}, \
          roofline {} and {}. {machine}",
